@@ -78,8 +78,8 @@ class Project:
 
     @property
     def tracking_uri(self) -> str:
-        """The MLflow tracking URI: ``NBOPS_TRACKING_URI``, ``[tracking] uri``, else SQLite under ``.nbops/``."""
-        uri = os.environ.get("NBOPS_TRACKING_URI") or self.config.get("tracking", {}).get("uri")
+        """The MLflow tracking URI: ``[tracking] uri``, else ``MLFLOW_TRACKING_URI``, else SQLite under ``.nbops/``."""
+        uri = self.config.get("tracking", {}).get("uri") or os.environ.get("MLFLOW_TRACKING_URI")
         return str(uri) if uri else f"sqlite:///{self.state / 'mlflow.db'}"
 
     @property

@@ -1,0 +1,191 @@
+"""The session file: what a kernel did, one JSON object a line, append-only.
+
+A session's file is ``.nbops/sessions/<session>.jsonl``. Its first line names the format's number; a cell has a ``start``
+line, written before its code runs, and an ``end`` line, on disk before the next cell starts. Each line is one
+``write`` to a file opened for appending, so a kernel killed at any point leaves whole lines and at most a torn last one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from nbops.errors import TrackingError
+
+FORMAT = 1
+
+
+class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True, omit_defaults=True):
+    """The first line: which process, for which notebook."""
+
+    session: str
+    pid: int
+    process_started: float
+    time: float
+    format: int = FORMAT
+    notebook: str | None = None
+    stage: str | None = None
+    run_id: str | None = None
+
+
+class Start(msgspec.Struct, tag_field="type", tag="start", frozen=True):
+    """A cell is about to run. `seq` counts the session's cells from 1."""
+
+    seq: int
+    cell_id: str | None
+    source: str
+    time: float
+
+
+class End(msgspec.Struct, tag_field="type", tag="end", frozen=True, omit_defaults=True):
+    """A cell has run. `duration` in seconds; `result` is the kind of the value shown, never its content."""
+
+    seq: int
+    outcome: Literal["ok", "error"]
+    duration: float
+    error: str | None = None
+    result: str | None = None
+    defined: list[str] = []
+    used: list[str] = []
+    changed: list[str] = []
+    runs: list[str] = []
+
+
+class Data(msgspec.Struct, tag_field="type", tag="data", frozen=True, omit_defaults=True):
+    """A cell read a table: where from, its rows, schema and fingerprint."""
+
+    seq: int
+    source: str
+    reader: str
+    rows: int
+    columns: dict[str, str]
+    digest: str
+
+
+class Model(msgspec.Struct, tag_field="type", tag="model", frozen=True):
+    """A cell left a fitted estimator in a variable. `size` is that of its pickle, in bytes."""
+
+    seq: int
+    name: str
+    kind: str
+    digest: str
+    size: int
+
+
+class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
+    """The last line: the session ended by itself, or was found dead."""
+
+    outcome: Literal["ok", "killed"]
+    time: float
+
+
+Record = Session | Start | End | Data | Model | Closed
+_decoder = msgspec.json.Decoder(Record)
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(slots=True)
+class Cell:
+    """One execution of one cell, put together from its lines; `end` is None while it runs, or if it never ended."""
+
+    start: Start
+    end: End | None = None
+    data: list[Data] = field(default_factory=list)
+    models: list[Model] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class SessionLog:
+    """A whole session file, read back."""
+
+    session: Session
+    cells: list[Cell]
+    closed: Closed | None = None
+
+    @property
+    def data(self) -> list[Data]:
+        """All tables read, in order."""
+        return [data for cell in self.cells for data in cell.data]
+
+    @property
+    def models(self) -> list[Model]:
+        """All fitted estimators seen, in order."""
+        return [model for cell in self.cells for model in cell.models]
+
+
+class Writer:
+    """Appends records to a session's file; usable from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self.path = path
+
+    def write(self, record: Record, *, sync: bool = False) -> None:
+        """Append one line; with `sync`, return only when it's on the disk."""
+        os.write(self._descriptor, _encoder.encode(record) + b"\n")
+        if sync:
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+def read(path: Path) -> SessionLog:
+    """Read a session's file; a torn last line is left out.
+
+    Raises
+    ------
+    TrackingError
+        If the file isn't a session file, or of a newer format.
+    """
+    session: Session | None = None
+    cells: dict[int, Cell] = {}
+    closed: Closed | None = None
+    for record in _records(path):
+        match record:
+            case Session():
+                session = record
+            case Start():
+                cells[record.seq] = Cell(record)
+            case End() if record.seq in cells:
+                cells[record.seq].end = record
+            case Data() if record.seq in cells:
+                cells[record.seq].data.append(record)
+            case Model() if record.seq in cells:
+                cells[record.seq].models.append(record)
+            case Closed():
+                closed = record
+    if session is None:
+        raise TrackingError("not a session file", where=str(path))
+    return SessionLog(session, [cells[seq] for seq in sorted(cells)], closed)
+
+
+def _records(path: Path) -> Iterator[Record]:
+    lines = path.read_bytes().split(b"\n")
+    if lines and lines[0]:
+        _check_format(path, lines[0])
+    for line in lines:
+        try:
+            yield _decoder.decode(line)
+        except msgspec.DecodeError:  # torn by a kill, or written by a later version
+            continue
+
+
+def _check_format(path: Path, line: bytes) -> None:
+    try:
+        number = msgspec.json.decode(line).get("format", FORMAT)
+    except (msgspec.DecodeError, AttributeError):
+        return
+    if not isinstance(number, int) or number > FORMAT:
+        raise TrackingError(
+            f"written by a newer nbops (format {number}, this one reads {FORMAT})",
+            where=str(path),
+            remedy="upgrade nbops",
+        )
