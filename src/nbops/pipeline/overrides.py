@@ -1,0 +1,122 @@
+"""Parameter values given for one run: ``cut_month=8`` for every stage that has it, ``features.cut_month=8`` for one.
+
+A value typed on a command line is read as a YAML scalar, but with an eye on the parameter it is for: ``1e-3`` is a
+float and ``2013`` a text where the parameter's default is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from nbops.errors import SpecError, nearest
+from nbops.notebook.parameters import Parameter
+from nbops.pipeline.model import Pipeline, Stage
+from nbops.pipeline.spec import type_problem
+
+
+class Typed(str):
+    """A value as it was typed: read when the parameter that it is for is known."""
+
+    __slots__ = ()
+
+
+def parse_assignments(texts: Iterable[str]) -> dict[str, Typed]:
+    """Return ``name=value`` texts as a mapping.
+
+    Raises
+    ------
+    SpecError
+        If one has no ``=``, or a name is given twice.
+    """
+    found: dict[str, Typed] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise SpecError(
+                f"'{text}' isn't name=value", where="-p", remedy="-p cut_month=8 or -p features.cut_month=8"
+            )
+        if name in found:
+            raise SpecError(f"'{name}' is given twice", where="-p")
+        found[name] = Typed(value)
+    return found
+
+
+def override(pipeline: Pipeline, params: Mapping[str, object]) -> Pipeline:
+    """Return the pipeline with other values for some parameters.
+
+    Raises
+    ------
+    SpecError
+        If no stage has such a parameter, or the value isn't of its type.
+    """
+    stages = dict(pipeline.stages)
+    # the general before the particular, whatever the order they were given in
+    for name in sorted(params, key=lambda key: "." in key):
+        for stage in _targets(pipeline, name):
+            key = name.rpartition(".")[2]
+            stages[stage] = _set(stages[stage], key, params[name])
+    return replace(pipeline, stages=stages)
+
+
+def settable(stage: Stage) -> dict[str, Parameter]:
+    """Return the parameters of a stage that a value can be given for: not its inputs and outputs."""
+    return {
+        name: parameter
+        for name, parameter in stage.parameters.items()
+        if name not in stage.inputs and name not in stage.outputs
+    }
+
+
+def _targets(pipeline: Pipeline, name: str) -> list[str]:
+    known = {stage.name: settable(stage) for stage in pipeline.stages.values()}
+    stage, dot, key = name.rpartition(".")
+    if dot:
+        if stage not in known:
+            raise SpecError(f"no stage '{stage}'", where=f"-p {name}", remedy=nearest(stage, known))
+        if key not in known[stage]:
+            raise SpecError(
+                f"stage '{stage}' has no parameter '{key}'",
+                where=f"-p {name}",
+                remedy=nearest(key, known[stage]),
+            )
+        return [stage]
+    targets = [one for one, names in known.items() if name in names]
+    if not targets:
+        every = {key for names in known.values() for key in names}
+        raise SpecError(f"no stage has a parameter '{name}'", where=f"-p {name}", remedy=nearest(name, every))
+    return targets
+
+
+def _set(stage: Stage, key: str, value: object) -> Stage:
+    parameter = stage.parameters[key]
+    if isinstance(value, Typed):
+        value = _read(key, value, parameter)
+    problem = type_problem(key, value, parameter)
+    if problem:
+        raise SpecError(problem, where=f"-p {stage.name}.{key}", remedy=f"the default is {parameter.default}")
+    return replace(stage, params={**stage.params, key: parameter.coerced(value)})
+
+
+def _read(key: str, text: str, parameter: Parameter) -> Any:
+    try:
+        value = yaml.safe_load(text) if text.strip() else text
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if "str" in parameter.types:
+            return str(text)
+        raise SpecError(
+            f"'{text}' can't be read as a value: {str(error).splitlines()[0]}", where=f"-p {key}"
+        ) from error
+    if parameter.types and not parameter.accepts(value):
+        if parameter.types & {"str", "Path"}:
+            return str(text)
+        if "float" in parameter.types and isinstance(value, str):
+            try:
+                return float(value)
+            except ValueError:
+                return value
+    return value

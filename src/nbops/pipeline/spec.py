@@ -1,0 +1,244 @@
+"""``pipeline.yaml``: read, checked against the notebooks, and turned into a `Pipeline`.
+
+Everything that can be known before a kernel starts is checked here, because the cheapest failed run is the one that
+didn't begin: keys, names, notebooks, the parameters that they declare, value types, where inputs come from and where
+outputs go. An error names file and line, and the nearest name that would have been right.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nbops.errors import NotebookError, nearest
+from nbops.notebook.document import Document, read
+from nbops.notebook.parameters import HOW_TO_TAG, Parameter, parameters, type_name
+from nbops.pipeline.graph import order
+from nbops.pipeline.model import FileInput, Pipeline, Stage, StageInput
+from nbops.pipeline.yamltree import Place, compose
+from nbops.project import Project
+
+PIPELINE_KEYS = {"name", "stages"}
+STAGE_KEYS = {"notebook", "params", "inputs", "outputs", "metrics"}
+RESERVED_STAGES = {"all", "none", "pipeline"}
+RESERVED_NAMES = {"pm", "In", "Out", "exit", "quit", "get_ipython"}
+_STAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+_PLAIN_TYPES = {"None", "bool", "int", "float", "str", "list", "dict", "date", "datetime"}
+
+
+def load(project: Project, file: Path | None = None) -> Pipeline:
+    """Read a project's pipeline.
+
+    Parameters
+    ----------
+    project
+        The project that it belongs to.
+    file
+        The pipeline's file, when it isn't the project's own.
+
+    Raises
+    ------
+    SpecError
+        If the file says something that can't be meant.
+    """
+    file = (file or project.pipeline_file).absolute()
+    shown = project.relative(file)
+    top = compose(file, shown)
+    entries = top.known_entries(PIPELINE_KEYS)
+    if "stages" not in entries:
+        raise top.error("the pipeline has no 'stages'", "stages: {name: {notebook: …}}")
+    declared = entries["stages"].entries()
+    if not declared:
+        raise entries["stages"].error("the pipeline has no stages")
+    name = entries["name"].text() if "name" in entries else project.name
+    reader = _Reader(project, file, declared)
+    pipeline = Pipeline(name, file, shown, {key: reader.stage(key) for key in declared})
+    order(pipeline)
+    return pipeline
+
+
+class _Reader:
+    """Reads the stages of one file; outputs of all of them first, since inputs refer to them."""
+
+    def __init__(self, project: Project, file: Path, declared: Mapping[str, Place]) -> None:
+        self.project = project
+        self.file = file
+        self.folder = file.parent.resolve()
+        self.fields = {name: self._fields(name, place) for name, place in declared.items()}
+        self.declared = declared
+        self.notebooks = {name: self._notebook(name) for name in declared}
+        self.outputs: dict[str, dict[str, Path]] = {}
+        self.makers: dict[Path, tuple[str, str]] = {}
+        for name in declared:
+            self.outputs[name] = self._outputs(name)
+
+    def stage(self, name: str) -> Stage:
+        fields = self.fields[name]
+        path, document, known = self.notebooks[name]
+        params = fields["params"].entries() if "params" in fields else {}
+        inputs = fields["inputs"].entries() if "inputs" in fields else {}
+        outputs = fields["outputs"].entries() if "outputs" in fields else {}
+        self._check_names(name, {"params": params, "inputs": inputs, "outputs": outputs})
+        return Stage(
+            name=name,
+            notebook=path,
+            line=self.declared[name].line,
+            document=document,
+            parameters=known or {},
+            params={key: _typed(place, key, (known or {})[key]) for key, place in params.items()},
+            inputs={key: self._source(name, place) for key, place in inputs.items()},
+            outputs=self.outputs[name],
+            metrics=self._metrics(fields.get("metrics")),
+        )
+
+    def _fields(self, name: str, place: Place) -> dict[str, Place]:
+        if not _STAGE_NAME.match(name):
+            raise place.error(f"'{name}' can't be a stage's name", "use letters, digits, '_' and '-', a letter first")
+        if name in RESERVED_STAGES:
+            raise place.error(f"'{name}' is a reserved name", "call the stage something else")
+        fields = replace(place, what=f"stage '{name}'").known_entries(STAGE_KEYS)
+        if "notebook" not in fields:
+            raise place.error(f"stage '{name}' has no 'notebook'", "notebook: name.ipynb")
+        return fields
+
+    def _notebook(self, name: str) -> tuple[Path, Document, dict[str, Parameter] | None]:
+        place = self.fields[name]["notebook"]
+        given = place.text()
+        path = self._path(place, given)
+        if not path.is_file():
+            there = [one.relative_to(self.folder).as_posix() for one in sorted(self.folder.glob("**/*.ipynb"))]
+            there = [one for one in there if not one.startswith(".") and "/." not in one]
+            raise place.error(f"no notebook '{given}'", nearest(given, there))
+        try:
+            document = read(path)
+        except NotebookError as error:
+            raise place.error(f"'{given}': {error.message}", error.remedy) from error
+        return path, document, parameters(document)
+
+    def _outputs(self, name: str) -> dict[str, Path]:
+        place = self.fields[name].get("outputs")
+        found = {}
+        for key, entry in (place.entries() if place else {}).items():
+            given = entry.text()
+            path = self._path(entry, given)
+            self._check_output(entry, given, path)
+            for other, (stage, output) in self.makers.items():
+                if path == other or path in other.parents or other in path.parents:
+                    raise entry.error(
+                        f"output '{given}' is also made by {stage}.{output}"
+                        if path == other
+                        else f"output '{given}' overlaps {stage}.{output} ('{self._shown(other)}')",
+                        "give each output a path of its own",
+                    )
+            self.makers[path] = (name, key)
+            found[key] = path
+        return found
+
+    def _check_output(self, entry: Place, given: str, path: Path) -> None:
+        root = self.project.root.resolve()
+        if not path.is_relative_to(root) or path == root:
+            raise entry.error(f"output '{given}' lies outside the project", f"choose a path below {root}")
+        if path.is_relative_to(root / ".nbops") or path.is_relative_to(root / ".git"):
+            raise entry.error(f"output '{given}' lies in a folder that isn't the pipeline's to write")
+        kept = {self.file, self.file.resolve(), *(notebook for notebook, _, _ in self.notebooks.values())}
+        if any(path == one or path in one.parents for one in kept):
+            raise entry.error(f"output '{given}' would overwrite the pipeline's own files")
+
+    def _check_names(self, name: str, groups: Mapping[str, Mapping[str, Place]]) -> None:
+        path, _, known = self.notebooks[name]
+        seen: dict[str, str] = {}
+        for group, entries in groups.items():
+            for key, place in entries.items():
+                if known is None:
+                    raise place.error(f"'{key}' is given to '{path.name}', which has no parameters cell", HOW_TO_TAG)
+                if key not in known:
+                    raise place.error(f"'{key}' in {group} isn't a parameter of '{path.name}'", nearest(key, known))
+                if key in RESERVED_NAMES or keyword.iskeyword(key):
+                    raise place.error(f"'{key}' is a reserved name")
+                if key in seen:
+                    raise place.error(f"'{key}' stands in {seen[key]} and in {group}", "keep one of them")
+                seen[key] = group
+
+    def _source(self, name: str, place: Place) -> FileInput | StageInput:
+        given = place.text()
+        stage, dot, output = given.partition(".")
+        if dot and stage in self.outputs and "/" not in given:
+            if output not in self.outputs[stage]:
+                raise place.error(f"stage '{stage}' has no output '{output}'", nearest(output, self.outputs[stage]))
+            return StageInput(stage, output, place.line)
+        path = self._path(place, given)
+        if path in self.makers:
+            return StageInput(*self.makers[path], place.line)
+        within = next((maker for other, maker in self.makers.items() if other in path.parents), None)
+        if within:
+            raise place.error(
+                f"input '{given}' lies inside the output {within[0]}.{within[1]}",
+                f"take the whole folder: {within[0]}.{within[1]}",
+            )
+        if not path.exists():
+            made = [f"{one}.{key}" for one, outputs in self.outputs.items() if one != name for key in outputs]
+            raise place.error(
+                f"input '{given}' isn't there, and no stage makes it",
+                nearest(given, made) if made else "give a file's path or <stage>.<output>",
+            )
+        return FileInput(path, place.line)
+
+    def _metrics(self, place: Place | None) -> tuple[str, ...]:
+        names: list[str] = []
+        for member in place.texts() if place else ():
+            name = member.text()
+            if not name.isidentifier() or keyword.iskeyword(name):
+                raise member.error(f"metric '{name}' isn't the name of a variable")
+            if name in names:
+                raise member.error(f"metric '{name}' stands twice")
+            names.append(name)
+        return tuple(names)
+
+    def _path(self, place: Place, given: str) -> Path:
+        if "\0" in given:
+            raise place.error(f"{place.what} isn't a path")
+        return (self.folder / Path(given).expanduser()).resolve() if given[:1] != "~" else _home(place, given)
+
+    def _shown(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else str(path)
+
+
+def _home(place: Place, given: str) -> Path:
+    try:
+        return Path(given).expanduser().resolve()
+    except RuntimeError as error:
+        raise place.error(f"'{given}' isn't a path: {error}") from error
+
+
+def _typed(place: Place, key: str, parameter: Parameter) -> Any:
+    value = place.value()
+    problem = type_problem(key, value, parameter)
+    if problem:
+        raise place.error(problem, f"the default is {parameter.default}")
+    return parameter.coerced(value)
+
+
+def type_problem(key: str, value: object, parameter: Parameter) -> str:
+    """Return what is wrong with a value for a parameter; empty when nothing is."""
+    strange = sorted({kind for kind in _kinds(value) if kind not in _PLAIN_TYPES})
+    if strange:
+        return f"'{key}' holds a {strange[0]}, which a parameter can't be"
+    if not parameter.accepts(value):
+        wanted = " or ".join(sorted(parameter.types))
+        return f"'{key}' must be {wanted}, not {type_name(value)} ({value!r})"
+    return ""
+
+
+def _kinds(value: object) -> Iterable[str]:
+    yield type_name(value)
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _kinds(key)
+            yield from _kinds(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _kinds(item)

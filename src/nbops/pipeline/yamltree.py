@@ -1,0 +1,178 @@
+"""YAML with places: every key and value knows its line, so that an error can point at it.
+
+PyYAML composes the text into nodes, which carry marks; values are constructed from nodes only where they are wanted,
+with the safe constructor. Every way in which YAML can be wrong ends in one `SpecError`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from nbops.errors import SpecError, nearest
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_KINDS = {MappingNode: "a mapping", SequenceNode: "a list", ScalarNode: "a single value"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node of a YAML file, with the words that describe it in an error."""
+
+    file: Path
+    node: Node
+    what: str
+
+    @property
+    def line(self) -> int:
+        """The node's line, from 1."""
+        return int(self.node.start_mark.line) + 1
+
+    @property
+    def where(self) -> str:
+        """``file:line`` for error messages."""
+        return f"{self.file}:{self.line}"
+
+    def error(self, message: str, remedy: str = "") -> SpecError:
+        """Return an error that points here."""
+        return SpecError(message, where=self.where, remedy=remedy)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the value is left out or ``null``."""
+        return isinstance(self.node, ScalarNode) and self.node.tag == "tag:yaml.org,2002:null"
+
+    def entries(self) -> dict[str, Place]:
+        """Return a mapping's values by key, in order; an empty value is an empty mapping.
+
+        Raises
+        ------
+        SpecError
+            If this isn't a mapping, or a key stands twice in it or isn't a plain text.
+        """
+        if self.is_empty:
+            return {}
+        if not isinstance(self.node, MappingNode):
+            raise self.error(f"{self.what} must be a mapping, not {self._kind}")
+        found: dict[str, Place] = {}
+        for key, value in self.node.value:
+            place = Place(self.file, key, self.what)
+            if not isinstance(key, ScalarNode):
+                raise place.error(f"a key of {self.what} must be a plain text, not {place._kind}")
+            if key.value in found:
+                raise place.error(
+                    f"'{key.value}' stands twice in {self.what}", f"first on line {found[key.value].line}"
+                )
+            found[key.value] = _Entry(self.file, value, f"'{key.value}' of {self.what}", key)
+        return found
+
+    def known_entries(self, known: set[str]) -> dict[str, Place]:
+        """Return `entries`, and refuse keys that aren't known."""
+        found = self.entries()
+        for key, place in found.items():
+            if key not in known:
+                raise place.error(f"unknown key '{key}' in {self.what}", nearest(key, known))
+        return found
+
+    def text(self) -> str:
+        """Return a text; numbers and the like are refused."""
+        value = self.value() if isinstance(self.node, ScalarNode) else None
+        if not isinstance(value, str) or not value.strip():
+            got = repr(value) if isinstance(self.node, ScalarNode) and not self.is_empty else self._kind
+            raise self.error(f"{self.what} must be a text, not {got}")
+        return value
+
+    def texts(self) -> list[Place]:
+        """Return the members of a list of texts."""
+        if self.is_empty:
+            return []
+        if not isinstance(self.node, SequenceNode):
+            raise self.error(f"{self.what} must be a list, not {self._kind}")
+        members = [Place(self.file, node, f"an item of {self.what}") for node in self.node.value]
+        for member in members:
+            member.text()
+        return members
+
+    def value(self) -> Any:
+        """Return the value as plain Python."""
+        _refuse_loops(self, self.node, ())
+        loader = yaml.SafeLoader("")
+        try:
+            return loader.construct_object(self.node, deep=True)
+        except yaml.MarkedYAMLError as error:
+            raise self.error(f"{self.what} can't be read: {error.problem}") from error
+        except (ValueError, TypeError, OverflowError, LookupError, AttributeError, RecursionError) as error:
+            raise self.error(f"{self.what} can't be read: {error}") from error
+        finally:
+            loader.dispose()
+
+    @property
+    def _kind(self) -> str:
+        return "empty" if self.is_empty else _KINDS.get(type(self.node), "this")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry(Place):
+    """A value of a mapping: it stands where its key stands, which is where one looks for it."""
+
+    key: Node
+
+    @property
+    def line(self) -> int:
+        return int(self.key.start_mark.line) + 1
+
+
+def compose(file: Path, shown: Path | str) -> Place:
+    """Read a YAML file into nodes; `shown` is how errors name it.
+
+    Raises
+    ------
+    SpecError
+        If the file is missing, empty or not YAML.
+    """
+    shown = Path(shown)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SpecError(
+            "no such file", where=str(shown), remedy="`nbops init` lays out a project with a pipeline"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"can't be read: {error}", where=str(shown)) from error
+    return compose_text(text, shown)
+
+
+def compose_text(text: str, shown: Path) -> Place:
+    """Read YAML text into nodes; see `compose`."""
+    try:
+        node = yaml.compose(text, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{shown}:{mark.line + 1}" if mark else str(shown)
+        problem = " ".join(str(part) for part in (error.context, error.problem) if part)
+        raise SpecError(f"not valid YAML: {problem}", where=where) from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).split("\n")[0]
+        raise SpecError(f"not valid YAML: {reason}", where=str(shown)) from error
+    if node is None:
+        raise SpecError("the file is empty", where=f"{shown}:1", remedy="it needs 'stages:'")
+    return Place(shown, node, "the pipeline")
+
+
+def _refuse_loops(place: Place, node: Node, around: tuple[int, ...]) -> None:
+    if id(node) in around:
+        raise place.error(f"{place.what} contains itself (an alias inside its own anchor)")
+    inside = (*around, id(node))
+    if len(inside) > 100:
+        raise place.error(f"{place.what} is nested too deeply")
+    if isinstance(node, SequenceNode):
+        for member in node.value:
+            _refuse_loops(place, member, inside)
+    elif isinstance(node, MappingNode):
+        for key, value in node.value:
+            _refuse_loops(place, key, inside)
+            _refuse_loops(place, value, inside)
