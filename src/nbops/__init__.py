@@ -1,6 +1,7 @@
 """nbops: MLOps for people who work in Jupyter.
 
-The names below are all there is at the door; each loads on first use, so that ``import nbops`` costs milliseconds.
+The names below are all there is at the door; each loads on first use, so that ``import nbops`` costs
+milliseconds.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "NbopsError": "nbops.errors",
     "Project": "nbops.project",
+    "Store": "nbops.tracking.store",
+    "load_ipython_extension": "nbops.magics",
+    "run": "nbops.tracking.runs",
+    "unload_ipython_extension": "nbops.magics",
 }
 
-__all__ = ["Project", "__version__"]
+__all__ = ["NbopsError", "Project", "Store", "__version__", "run"]
 
 if TYPE_CHECKING:
+    from nbops.errors import NbopsError
     from nbops.project import Project
+    from nbops.tracking.runs import run
+    from nbops.tracking.store import Store
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """MLflow's autologging, switched on when a library that trains models is about to be used.
 
-Importing MLflow takes two seconds, so an interactive kernel warms it up in a thread right after ``%load_ext nbops``, and
-a cell that could train waits for it. In a pipeline stage, where cells follow each other at once, it is imported when
+Importing MLflow takes two seconds, so an interactive kernel warms it up in a thread right after ``%load_ext nbops``,
+and a cell that could train waits for it. In a pipeline stage, where cells follow each other at once, it is imported when
 such a cell comes. Models, datasets and signatures are left to nbops, which records them in a thousandth of the time.
 """
 
@@ -18,8 +18,22 @@ from nbops.project import Project
 from nbops.tracking.store import Store
 
 _TRAINERS = frozenset(
-    "catboost fastai keras lightgbm lightning mlflow pyspark pytorch_lightning sklearn statsmodels tensorflow torch "
-    "transformers xgboost".split()
+    {
+        "catboost",
+        "fastai",
+        "keras",
+        "lightgbm",
+        "lightning",
+        "mlflow",
+        "pyspark",
+        "pytorch_lightning",
+        "sklearn",
+        "statsmodels",
+        "tensorflow",
+        "torch",
+        "transformers",
+        "xgboost",
+    }
 )
 
 

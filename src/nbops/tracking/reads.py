@@ -1,7 +1,7 @@
 """Which tables were read: pandas' readers tell, once pandas is imported.
 
-Each ``pandas.read_*`` function is wrapped to hand what it returned to the recorder. The frame is kept as a shallow copy,
-which under copy-on-write (pandas 3) stays as it was read whatever the cell does with the original; older pandas has no
+Each ``pandas.read_*`` function is wrapped to hand what it returned to the recorder. The frame is kept as a shallow
+copy, which under copy-on-write (pandas 3) stays as it was read whatever the cell does with the original; older pandas has no
 such guarantee, so there it is fingerprinted at once.
 """
 

@@ -1,8 +1,9 @@
 """The session file: what a kernel did, one JSON object a line, append-only.
 
-A session's file is ``.nbops/sessions/<session>.jsonl``. Its first line names the format's number; a cell has a ``start``
-line, written before its code runs, and an ``end`` line, on disk before the next cell starts. Each line is one
-``write`` to a file opened for appending, so a kernel killed at any point leaves whole lines and at most a torn last one.
+A session's file is ``.nbops/sessions/<session>.jsonl``. Its first line names the format's number; a cell has a
+``start`` line, written before its code runs, and an ``end`` line, on disk before the next cell starts. Each line is
+one ``write`` to a file opened for appending, so a kernel killed at any point leaves whole lines and at most a torn last
+one.
 """
 
 from __future__ import annotations

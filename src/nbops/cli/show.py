@@ -1,0 +1,101 @@
+"""``nbops show RUN``: a run's page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nbops.cli import tables
+from nbops.project import Project
+from nbops.tracking.schema import VERSION_KINDS, RunDetail
+from nbops.tracking.sessions import close_dead
+from nbops.tracking.store import Store
+
+
+@click.command(name="show")
+@click.argument("run")
+@click.option("--project", type=click.Path(path_type=Path), help="The project (default: the working directory's).")
+@click.option("--code", "with_code", is_flag=True, help="Print the executed cells too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(run: str, project: Path | None, with_code: bool, as_json: bool) -> None:
+    """Show a run: its params, metrics, five versions, datasets and artifacts.
+
+    RUN is an id, the beginning of one, a unique name, or 'latest'.
+
+    \b
+    Examples:
+      nbops show latest
+      nbops show 3f2a --code
+    """
+    store = Store(Project.find(project), say=lambda text: click.echo(text, err=True))
+    close_dead(store)
+    detail = store.run(run)
+    if as_json:
+        tables.print_json(detail)
+        return
+    _head(detail)
+    _facts(detail)
+    if with_code:
+        for cell in detail.snapshot.get("code", {}).get("cells", []):
+            click.echo(f"# ── cell {cell['cell_id'] or ''}\n{cell['source']}\n")
+
+
+def _head(detail: RunDetail) -> None:
+    run = detail.summary
+    from rich.console import Console
+
+    where = " · ".join(filter(None, [run.notebook, run.stage and f"stage {run.stage}", run.experiment]))
+    Console(highlight=False).print(
+        f"[bold]{run.name}[/bold]  {run.run_id}  {tables.status_text(run.status)}  {tables.took(run)}\n{where}\n"
+    )
+
+
+def _facts(detail: RunDetail) -> None:
+    run = detail.summary
+    snapshot = detail.snapshot
+    versions = tables.plain_table("versions", "kind", "digest", "what")
+    for kind in VERSION_KINDS:
+        versions.add_row(kind, getattr(run.versions, kind) or "-", _what(kind, snapshot))
+    tables.print_table(versions)
+    for title, values in (
+        ("params", dict(sorted(run.params.items()))),
+        ("metrics", {key: tables.number(value) for key, value in sorted(run.metrics.items())}),
+    ):
+        if values:
+            table = tables.plain_table(title, "name", ">value")
+            for key, value in values.items():
+                table.add_row(key, value)
+            tables.print_table(table)
+    if detail.datasets:
+        table = tables.plain_table("data", "source", "fingerprint", ">rows", ">columns")
+        for dataset in detail.datasets:
+            rows = "" if dataset.rows is None else f"{dataset.rows:,}"
+            table.add_row(dataset.source, dataset.digest[:12], rows, str(len(dataset.columns) or ""))
+        tables.print_table(table)
+    if detail.artifacts:
+        click.echo("artifacts: " + ", ".join(detail.artifacts))
+
+
+def _what(kind: str, snapshot: dict[str, dict[str, object]]) -> str:
+    part = snapshot.get(kind, {})
+    match kind:
+        case "code" if part:
+            commit = str(part.get("commit") or "no commit")[:10]
+            return f"{commit}{' + changes' if part.get('dirty') else ''}, {_count(part.get('cells'))} cells"
+        case "data" if part:
+            return f"{_count(part.get('datasets'))} datasets"
+        case "model" if part:
+            models = part.get("models")
+            return ", ".join(f"{m['name']}: {m['kind']}" for m in models) if isinstance(models, list) else ""
+        case "environment" if part:
+            return (
+                f"Python {part.get('python')}, {_count(part.get('distributions'))} distributions, {part.get('system')}"
+            )
+        case "experiment" if part:
+            return f"{_count(part.get('params'))} params, {_count(part.get('metrics'))} metrics"
+    return ""
+
+
+def _count(value: object) -> int:
+    return len(value) if isinstance(value, list | dict) else 0

@@ -1,0 +1,81 @@
+"""How the faces print: tables for people, JSON for machines, colours only on a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nbops.tracking.schema import VERSION_KINDS, RunSummary, Versions
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_STATUS_STYLE = {"FINISHED": "green", "FAILED": "red", "KILLED": "red", "RUNNING": "yellow"}
+
+
+def print_json(value: Any) -> None:
+    """Print dataclasses and plain values as indented JSON."""
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def print_table(table: Table) -> None:
+    """Print a table; on anything but a terminal it is as wide as its content."""
+    import sys
+
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console.print(table)
+
+
+def plain_table(title: str, *columns: str) -> Table:
+    """Return an empty table in the house's style; a column whose name starts with ``>`` is right-aligned."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    return table
+
+
+def status_text(status: str) -> str:
+    """Return a run's status in its colour, as rich markup."""
+    style = _STATUS_STYLE.get(status)
+    return f"[{style}]{status}[/{style}]" if style else status
+
+
+def ago(moment: float) -> str:
+    """Return a time as people say it: ``12 s ago``, ``3 h ago``, or the date."""
+    seconds = max(0.0, time.time() - moment)
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            days = unit == "d" and seconds >= 7 * size
+            return time.strftime("%Y-%m-%d", time.localtime(moment)) if days else f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def took(run: RunSummary) -> str:
+    """Return how long a run took."""
+    return "" if run.ended is None else f"{run.ended - run.started:.1f} s"
+
+
+def number(value: float) -> str:
+    """Return a metric with six significant digits."""
+    return f"{value:.6g}"
+
+
+def versions_text(versions: Versions) -> str:
+    """Return the five digests in their order, a dash for one that isn't there."""
+    return " ".join(getattr(versions, kind) or "-" for kind in VERSION_KINDS)
+
+
+def pairs(values: Sequence[tuple[str, str]], limit: int = 4) -> str:
+    """Return ``a=1 b=2 …`` for at most `limit` pairs."""
+    shown = " ".join(f"{key}={value}" for key, value in values[:limit])
+    return f"{shown} …" if len(values) > limit else shown

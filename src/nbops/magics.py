@@ -1,0 +1,136 @@
+"""``%load_ext nbops``, ``%nbops`` and ``%%nbops``: the notebook's face.
+
+Loading starts the recorder. The magics hold no logic: a line magic runs the command of the same name as the CLI's, and a
+cell magic runs its cell inside a run or as the scoring cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from nbops.errors import NbopsError, nearest
+
+if TYPE_CHECKING:
+    from nbops.tracking.recorder import Recorder
+
+_CELL_VERBS = ("run", "score")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Start recording in an IPython shell and register the magics; loading twice changes nothing."""
+    from nbops.project import Project
+    from nbops.tracking import recorder
+
+    active = recorder.current()
+    if active is not None and active.shell is shell:
+        return
+    recorder.Recorder(shell, Project.find()).start()
+    shell.register_magic_function(lambda line, cell=None: nbops_magic(shell, line, cell), "line_cell", "nbops")
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Stop recording; what was recorded stays."""
+    from nbops.tracking import recorder
+
+    active = recorder.current()
+    if active is not None and active.shell is shell:
+        active.close()
+
+
+def nbops_magic(shell: Any, line: str, cell: str | None = None) -> Any:
+    """Run ``%nbops VERB …`` or ``%%nbops run NAME`` / ``%%nbops score --input NAME --output NAME``."""
+    if cell is None:
+        return _line(line)
+    verb, _, rest = line.strip().partition(" ")
+    try:
+        if verb == "run":
+            return _run_cell(shell, _options("run", rest), cell)
+        if verb == "score":
+            return _score_cell(shell, _options("score", rest), cell)
+    except NbopsError as error:
+        raise _usage_error(error) from None
+    raise _usage_error(NbopsError(f"no cell magic '%%nbops {verb}'", remedy=nearest(verb, _CELL_VERBS)))
+
+
+def _line(line: str) -> None:
+    from nbops.cli import invoke
+    from nbops.tracking import recorder
+
+    if active := recorder.current():
+        active.flush()
+    try:
+        invoke(shlex.split(line) or ["--help"])
+    except NbopsError as error:
+        raise _usage_error(error) from None
+
+
+def _run_cell(shell: Any, options: argparse.Namespace, cell: str) -> Any:
+    from nbops.tracking.runs import run
+
+    with run(options.name, params=dict(options.param), tags=dict(options.tag)):
+        return _execute(shell, cell)
+
+
+def _score_cell(shell: Any, options: argparse.Namespace, cell: str) -> Any:
+    from nbops.promotion import capture
+
+    frame = capture.input_frame(shell.user_ns, options.input)
+    shown = _execute(shell, cell)
+    capture.record(_recorder(), cell, options.input, options.output, frame)
+    return shown
+
+
+def _recorder() -> Recorder:
+    from nbops.tracking import recorder
+
+    active = recorder.current()
+    if active is None:
+        raise NbopsError("nothing is recorded in this kernel", remedy="%load_ext nbops")
+    return active
+
+
+def _execute(shell: Any, cell: str) -> Any:
+    """Run a cell's code in the user's namespace as if it stood alone; return the value of a last expression."""
+    source = shell.transform_cell(cell)
+    name = shell.compile.cache(source, shell.execution_count, raw_code=cell)
+    tree = ast.parse(source, filename=name)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, name, "exec"), shell.user_ns)
+    if last is None:
+        return None
+    value = eval(compile(ast.Expression(last.value), name, "eval"), shell.user_ns)
+    return None if source.rstrip().endswith(";") else value
+
+
+def _options(verb: str, line: str) -> argparse.Namespace:
+    parser = _Parser(prog=f"%%nbops {verb}", add_help=False)
+    if verb == "run":
+        parser.add_argument("name")
+        parser.add_argument("-p", "--param", action="append", default=[], type=_pair)
+        parser.add_argument("-t", "--tag", action="append", default=[], type=_pair)
+    else:
+        parser.add_argument("--input", required=True)
+        parser.add_argument("--output", required=True)
+    return parser.parse_args(shlex.split(line))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"'{text}' isn't NAME=VALUE")
+    return key, value
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        raise NbopsError(message, where=self.prog, remedy=self.format_usage().strip())
+
+
+def _usage_error(error: NbopsError) -> Exception:
+    """Return IPython's own error for wrong use, which it shows as one line without a traceback."""
+    from IPython.core.error import UsageError
+
+    return UsageError(str(error))  # type: ignore[no-any-return]

@@ -1,0 +1,59 @@
+"""`nbops.run`: a run around any code, in a notebook or out of one.
+
+In a recorded kernel the run is tagged with its cell and gets its snapshot when the cell has ended; what autologging and
+``mlflow.*`` calls log inside lands in it. An exception ends it as FAILED, an interrupt as KILLED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from nbops.project import Project
+from nbops.tracking.autolog import Autologging
+from nbops.tracking.recorder import current
+from nbops.tracking.redact import redact_value
+
+
+@contextmanager
+def run(
+    name: str, *, params: Mapping[str, object] | None = None, tags: Mapping[str, str] | None = None
+) -> Iterator[Any]:
+    """Make a run of the code in the ``with`` block.
+
+    Parameters
+    ----------
+    name
+        The run's name.
+    params, tags
+        Logged at its start.
+
+    Yields
+    ------
+    mlflow.ActiveRun
+        MLflow's own active run.
+
+    Examples
+    --------
+    >>> with nbops.run("first try", params={"lr": 0.1}):  # doctest: +SKIP
+    ...     model.fit(X, y)
+    """
+    recorder = current()
+    autologging = recorder.autologging if recorder else Autologging(Project.find())
+    autologging.ensure()
+    import mlflow
+
+    nested = mlflow.active_run() is not None
+    active = mlflow.start_run(run_name=name, tags=dict(tags or {}), nested=nested)
+    status = "FAILED"
+    try:
+        if params:
+            mlflow.log_params({key: redact_value(key, value) for key, value in params.items()})
+        yield active
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        mlflow.end_run(status)

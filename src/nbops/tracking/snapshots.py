@@ -1,0 +1,138 @@
+"""The snapshot of a run: its five versions, put together from a session's records and attached to the run.
+
+Each version is a tag with a short digest (``nbops.code`` and so on), so that two runs tell at a glance in what they
+differ; the whole content is the artifact ``nbops/snapshot.json``, with ``nbops/code.diff`` and
+``nbops/environment.lock`` beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nbops.snapshot import code, environment, hardware
+from nbops.snapshot.fingerprint import fingerprint_file
+from nbops.tracking.records import Data, Model, SessionLog, read
+from nbops.tracking.redact import redact_source
+from nbops.tracking.schema import DatasetVersion
+from nbops.tracking.store import SNAPSHOT_ARTIFACT, Store
+
+FORMAT = 1
+
+
+def attach(
+    store: Store,
+    run_id: str,
+    *,
+    session: str,
+    seq: int | None = None,
+    inputs: Mapping[str, Path] | None = None,
+) -> dict[str, Any]:
+    """Attach the five versions to a run and return the snapshot.
+
+    Parameters
+    ----------
+    store
+        Where the run is.
+    run_id
+        The run.
+    session
+        The session whose cells made it.
+    seq
+        The cell that made it; its history up to there counts. None: the whole session did (a pipeline stage).
+    inputs
+        Files or folders that were declared as inputs, by name.
+    """
+    log = read(store.project.sessions / f"{session}.jsonl")
+    snapshot = _compose(store, run_id, log, seq, inputs or {})
+    digests = {f"nbops.{kind}": part["digest"] for kind, part in snapshot.items() if _has_digest(part)}
+    store.log(run_id, tags=digests)
+    store.log_datasets(run_id, [DatasetVersion(**dataset) for dataset in snapshot["data"]["datasets"]])
+    if diff := snapshot["code"].pop("diff"):
+        store.log_text(run_id, diff, "nbops/code.diff")
+    store.log_text(run_id, environment.capture().lock, "nbops/environment.lock")
+    store.log_text(run_id, json.dumps(snapshot, indent=1), SNAPSHOT_ARTIFACT)
+    return snapshot
+
+
+def _compose(store: Store, run_id: str, log: SessionLog, seq: int | None, inputs: Mapping[str, Path]) -> dict[str, Any]:
+    history = [cell for cell in log.cells if seq is None or cell.start.seq <= seq]
+    executed = [code.Cell(cell.start.cell_id, cell.start.source) for cell in history]
+    made = [model for cell in history if seq is None or cell.start.seq == seq for model in cell.models]
+    run = store.client.get_run(run_id)
+    return {
+        "format": FORMAT,
+        "code": _code(store, executed),
+        "data": _data(store, [data for cell in history for data in cell.data], inputs),
+        "model": _model(made),
+        "environment": _environment(),
+        "experiment": _experiment(run.info.run_name, dict(run.data.params), dict(run.data.metrics)),
+    }
+
+
+def _code(store: Store, executed: Sequence[code.Cell]) -> dict[str, Any]:
+    version = code.capture(store.project.root, executed)
+    return {
+        "digest": version.digest,
+        "commit": version.commit,
+        "branch": version.branch,
+        "dirty": version.dirty,
+        "diff": redact_source(version.diff),
+        "cells": [asdict(cell) for cell in version.cells],
+    }
+
+
+def _data(store: Store, reads: Sequence[Data], inputs: Mapping[str, Path]) -> dict[str, Any]:
+    datasets = {read.source: _read_dataset(read) for read in reads}
+    for name, path in inputs.items():
+        source = store.project.relative(path)
+        if source not in datasets and path.is_file():
+            datasets[source] = DatasetVersion(name, source, fingerprint_file(path))
+    found = sorted(datasets.values(), key=lambda dataset: dataset.source)
+    return {
+        "digest": _digest([[dataset.source, dataset.digest] for dataset in found]) if found else None,
+        "datasets": [asdict(dataset) for dataset in found],
+    }
+
+
+def _read_dataset(read: Data) -> DatasetVersion:
+    return DatasetVersion(Path(read.source).name, read.source, read.digest, read.rows, read.columns)
+
+
+def _model(made: Sequence[Model]) -> dict[str, Any]:
+    last = {model.name: model for model in made}
+    models = [
+        {"name": model.name, "kind": model.kind, "digest": model.digest, "bytes": model.size} for model in last.values()
+    ]
+    return {"digest": _digest([[m["name"], m["digest"]] for m in models]) if models else None, "models": models}
+
+
+def _environment() -> dict[str, Any]:
+    version = environment.capture()
+    return {
+        "digest": version.digest,
+        "python": version.python,
+        "implementation": version.implementation,
+        "system": version.system,
+        "machine": version.machine,
+        "threads": dict(version.threads),
+        "distributions": dict(version.distributions),
+        "hardware": asdict(hardware.capture()),
+    }
+
+
+def _experiment(name: str, params: Mapping[str, str], metrics: Mapping[str, float]) -> dict[str, Any]:
+    content = {"name": name, "params": dict(params), "metrics": dict(metrics)}
+    return {"digest": _digest([sorted(params.items()), sorted(metrics.items())]), **content}
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
+
+
+def _has_digest(part: object) -> bool:
+    return isinstance(part, dict) and bool(part.get("digest"))
