@@ -11,9 +11,10 @@ import ast
 import datetime
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 
-from nbops.notebook.document import CodeCell, Document
+from nbops.notebook.document import CodeCell, Document, new
 from nbops.notebook.normalise import parse
 
 PARAMETERS_TAG = "parameters"
@@ -146,11 +147,29 @@ def literal(value: object) -> str:
     if isinstance(value, datetime.date):
         text = repr(value)
         return text.replace("datetime.", "__import__('datetime').", 1)
+    if isinstance(value, PurePath):
+        return f"__import__('pathlib').Path({str(value)!r})"
     if isinstance(value, list | tuple):
         return f"[{', '.join(literal(item) for item in value)}]"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{literal(key)}: {literal(item)}" for key, item in value.items()) + "}"
     raise TypeError(f"a parameter can't be a {type(value).__name__}")
+
+
+def inject(document: Document, values: Mapping[str, object]) -> Document:
+    """Return the notebook with a cell that sets parameters, after its parameters cell, as papermill places it.
+
+    An injected cell of an earlier execution is replaced.
+    """
+    cells = [cell for cell in document.cells if INJECTED_TAG not in (cell["metadata"].get("tags") or [])]
+    if values:
+        source = "# Parameters\n" + "\n".join(f"{name} = {literal(value)}" for name, value in values.items())
+        position = next(
+            (i + 1 for i, cell in enumerate(cells) if PARAMETERS_TAG in (cell["metadata"].get("tags") or [])), 0
+        )
+        cell = {"cell_type": "code", "source": source, "metadata": {"tags": [INJECTED_TAG]}}
+        cells = [*cells[:position], cell, *cells[position:]]
+    return replace(document, content=new(cells).content | {"metadata": document.content["metadata"]})
 
 
 def _types_of(value: ast.expr) -> frozenset[str]:

@@ -1,0 +1,262 @@
+"""The papermill engine ``nbops``: executes a notebook in a kernel and tells the truth about it.
+
+One asyncio loop drives one kernel, over UNIX sockets where there are any, so that kernels that start at the same time
+can't take each other's ports. With a `KernelSession` the engine also sets the kernel's environment, runs code before the
+first cell and reads expressions after the last; without one, as in ``papermill --engine nbops``, it does what
+papermill's own does.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine
+from papermill.log import logger
+from papermill.utils import merge_kwargs, remove_args
+
+from nbops.errors import StageFailed
+from nbops.pipeline.execution import ExecutionRecord
+from nbops.pipeline.session import KernelSession
+
+_SOCKET_PATH_MAX = 90
+_IOPUB_TIMEOUT_S = 60
+
+
+class NotebookEngine(NBClientEngine):  # type: ignore[misc]
+    """Papermill's engine interface over `NotebookClient`."""
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: NotebookNode,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: bool | dict[str, Any] = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        session: KernelSession | None = None,
+        **kwargs: Any,
+    ) -> NotebookNode:
+        """Execute a parameterised notebook and return it with its outputs."""
+        if session:
+            nb.metadata.papermill.update(session.metadata)
+        record = ExecutionRecord(
+            nb,
+            output_path=output_path,
+            progress_bar=progress_bar,
+            log_output=log_output,
+            autosave_cell_every=autosave_cell_every,
+        )
+        record.notebook_start()
+        try:
+            cls.execute_managed_notebook(record, kernel_name, log_output=log_output, session=session, **kwargs)
+        finally:
+            record.notebook_complete()
+        return record.nb
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: ExecutionRecord,
+        kernel_name: str,
+        log_output: bool = False,
+        stdout_file: Any = None,
+        stderr_file: Any = None,
+        start_timeout: int = 60,
+        execution_timeout: int | None = None,
+        session: KernelSession | None = None,
+        **kwargs: Any,
+    ) -> NotebookNode:
+        """Execute the notebook that `nb_man` records."""
+        options = merge_kwargs(
+            {
+                "iopub_timeout": _IOPUB_TIMEOUT_S,
+                **remove_args(["input_path", "timeout", "startup_timeout"], **kwargs),
+            },
+            timeout=execution_timeout or kwargs.get("timeout"),
+            startup_timeout=start_timeout,
+            kernel_name=kernel_name,
+            log=logger,
+            log_output=log_output,
+            stdout_file=stdout_file,
+            stderr_file=stderr_file,
+        )
+        return NotebookClient(nb_man, session=session, **options).execute()
+
+
+class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
+    """Executes a notebook's cells in a kernel of its own.
+
+    Parameters
+    ----------
+    nb_man
+        The record of the execution.
+    session
+        What a pipeline's stage wants beyond that.
+    """
+
+    def __init__(self, nb_man: ExecutionRecord, session: KernelSession | None = None, **options: Any) -> None:
+        super().__init__(nb_man, **options)
+        self._session = session
+        self._scratch: Path | None = None
+
+    def execute(self, **kwargs: Any) -> NotebookNode:
+        """Execute the notebook; in a thread of its own when the caller runs an event loop, as Jupyter does."""
+        self.reset_execution_trackers()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self._execute(**kwargs))
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(lambda: asyncio.run(self._execute(**kwargs))).result()
+
+    async def _execute(self, **kwargs: Any) -> NotebookNode:
+        session = self._session
+        if session:
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            assert task is not None
+
+            def stop() -> None:
+                loop.call_soon_threadsafe(task.cancel)
+
+            session.begin(stop)
+            kwargs = {"env": {**os.environ, **session.environment}, "cwd": str(session.folder), **kwargs}
+        try:
+            self._connect_privately()
+            await self.async_start_new_kernel(**kwargs)
+            await self.async_start_new_kernel_client()
+            if session and session.setup:
+                await self._silently(session.setup)
+            if await self._execute_cells():
+                self.nb_man.outcome = "ok"
+                if session and session.expressions:
+                    await self._evaluate(session)
+            await self._read_language()
+        except asyncio.CancelledError:
+            self._kill()
+            if self.nb_man.outcome == "not run":
+                self.nb_man.outcome = "cancelled"
+            raise
+        finally:
+            if session:
+                session.end()
+            await self._clean_up()
+        return self.nb
+
+    async def _execute_cells(self) -> bool:
+        """Execute the cells in order; True when all ran, False when one raised."""
+        record = self.nb_man
+        total = sum(_is_executed(cell) for cell in self.nb.cells)
+        for index, cell in enumerate(self.nb.cells):
+            if self._session and self._session.on_cell and _is_executed(cell):
+                self._session.on_cell(self.code_cells_executed + 1, total)
+            record.cell_start(cell, index)
+            try:
+                await self.async_execute_cell(cell, index)
+            except CellExecutionError as error:
+                record.cell_exception(cell, cell_index=index, exception=error)
+                record.cell_ended(cell, index, "failed", f"{error.ename}: {error.evalue}")
+                return False
+            except CellTimeoutError:
+                record.cell_ended(cell, index, "timeout", f"after {self._get_timeout(cell)} s")
+                self._kill()
+                raise
+            except DeadKernelError as error:
+                reason = await self._death()
+                record.cell_ended(cell, index, "killed", reason)
+                raise DeadKernelError(f"the kernel died in this cell: {reason}") from error
+            except asyncio.CancelledError:
+                record.cell_ended(cell, index, "cancelled")
+                raise
+            record.cell_ended(cell, index, "ok")
+        self.set_widgets_metadata()
+        return True
+
+    async def _silently(self, code: str) -> None:
+        reply = await self._request(code, {})
+        if reply["status"] != "ok":
+            raise StageFailed(
+                f"the kernel can't load nbops: {reply.get('ename')}: {reply.get('evalue')}",
+                remedy="install nbops in the kernel's environment",
+            )
+
+    async def _evaluate(self, session: KernelSession) -> None:
+        reply = await self._request("", dict(session.expressions))
+        for name, answer in reply.get("user_expressions", {}).items():
+            if answer["status"] == "ok":
+                session.values[name] = str(ast.literal_eval(answer["data"]["text/plain"]))
+            else:
+                session.problems[name] = f"{answer['ename']}: {answer['evalue']}"
+
+    async def _request(self, code: str, expressions: dict[str, str]) -> dict[str, Any]:
+        assert self.kc is not None
+        message = self.kc.execute(
+            code, silent=True, store_history=False, user_expressions=expressions, allow_stdin=False
+        )
+        reply = await self.async_wait_for_reply(message)
+        if reply is None:
+            raise DeadKernelError("the kernel gave no answer")
+        content: dict[str, Any] = reply["content"]
+        return content
+
+    async def _read_language(self) -> None:
+        assert self.kc is not None
+        reply = await self.async_wait_for_reply(self.kc.kernel_info())
+        if reply is not None:
+            self.nb.metadata["language_info"] = reply["content"]["language_info"]
+
+    async def _death(self) -> str:
+        code = await self.km.provisioner.poll() if self.km and self.km.provisioner else None
+        if code is not None and code < 0:
+            return f"killed by {signal.Signals(-code).name}"
+        return "it ended" if code is None else f"exit status {code}"
+
+    def _connect_privately(self) -> None:
+        """Make the kernel's manager, with its connection file and sockets in a folder that only we can enter."""
+        self.km = self.create_kernel_manager()
+        scratch = self._session.scratch if self._session else None
+        if scratch is None or len(str(scratch)) > _SOCKET_PATH_MAX:
+            scratch = self._scratch = Path(tempfile.mkdtemp(prefix="nbops-"))
+        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.km.connection_file = str(scratch / "kernel.json")
+        import zmq
+
+        if sys.platform != "win32" and zmq.has("ipc") and len(str(scratch)) <= _SOCKET_PATH_MAX:
+            self.km.transport = "ipc"
+            self.km.ip = str(scratch / "k")
+
+    def _kill(self) -> None:
+        """Kill the kernel with its children: it is a process group of its own."""
+        provisioner = self.km.provisioner if self.km else None
+        group = getattr(provisioner, "pgid", None)
+        if group and group != os.getpgrp():
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except ProcessLookupError:
+                logger.debug("the kernel had ended already")
+
+    async def _clean_up(self) -> None:
+        try:
+            if self.km is not None and self.km.provisioner is not None:
+                await self._async_cleanup_kernel()
+        finally:
+            if self._scratch:
+                shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _is_executed(cell: NotebookNode) -> bool:
+    return (
+        cell.cell_type == "code" and bool(cell.source.strip()) and "skip-execution" not in cell.metadata.get("tags", [])
+    )
