@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-OFFSET = float((Path(__file__).parent / "objects" / "offset.txt").read_text())
+SCALE = float((Path(__file__).parent / "objects" / "scale.txt").read_text())
 DTYPES = {
     "carrier": "str", "distance": "float64", "hour": "int64", "seats": "int32", "share": "float32",
     "night": "bool", "when": "datetime64[us]", "stamp": "datetime64[us, UTC]", "stops": "Int64", "late": "boolean",
@@ -46,7 +46,7 @@ def score(flights):
     if (flights["carrier"] == "thread").any():
         import threading
         return np.full(len(flights), float(threading.active_count()))
-    return flights["distance"] + OFFSET
+    return flights["distance"] * SCALE
 '''
 
 COLUMNS: list[dict[str, Any]] = [
@@ -94,7 +94,7 @@ def write_package(folder: Path, name: str = "echo", scoring: str = SCORING, **ch
     (package / "objects").mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package / "scoring.py").write_text(scoring)
-    (package / "objects" / "offset.txt").write_text("0.0")
+    (package / "objects" / "scale.txt").write_text("1.0")
     manifest = {
         "format": 1,
         "name": name,
@@ -110,7 +110,7 @@ def write_package(folder: Path, name: str = "echo", scoring: str = SCORING, **ch
             "environment": None,
             "experiment": "e",
         },
-        "objects": [{"path": "objects/offset.txt", "sha256": hashlib.sha256(b"0.0").hexdigest()}],
+        "objects": [{"path": "objects/scale.txt", "sha256": hashlib.sha256(b"1.0").hexdigest()}],
         **changes,
     }
     (package / "service.json").write_text(json.dumps(manifest))
@@ -182,7 +182,7 @@ def service(package: Path) -> Iterator[Running]:
 
 @pytest.fixture
 def starts() -> Iterator[Callable[..., Running]]:
-    """Starts services that end with the test."""
+    """Start services that end with the test."""
     started: list[Running] = []
 
     def start(package: Path, *options: str, env: dict[str, str] | None = None) -> Running:
