@@ -1,0 +1,246 @@
+"""One stage, executed: its notebook in a kernel of its own, its outputs moved to their places only if all is well.
+
+The notebook as it was keyed is written into the stage's work folder with the parameters injected (inputs as the paths
+they lie at, outputs as paths in a staging folder) and executed by papermill through our engine. If it ran through and
+left every output and metric that was declared, the outputs are kept in the cache and moved to their places; else
+nothing outside the work folder has changed. The executed notebook is kept either way.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from nbops.errors import StageFailed
+from nbops.notebook.document import write
+from nbops.notebook.parameters import inject
+from nbops.pipeline.cache import Cache
+from nbops.pipeline.hashing import Content
+from nbops.pipeline.model import Stage
+from nbops.pipeline.objects import put_in_place
+from nbops.pipeline.session import KernelSession
+from nbops.pipeline.workspace import EXECUTED_NOTEBOOK, Workspace
+
+RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
+SETUP = "from nbops.magics import load_ipython_extension as _load; _load(get_ipython()); del _load"
+_METRIC = "(lambda v: __import__('json').dumps(v if v is None or isinstance(v, str) else v.__float__()))({name})"
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_AT_LINE = re.compile(r"(?:Cell In\[\d+\], line |^-+> )(\d+)", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class StageExecution:
+    """One execution of a stage, before, while and after it runs.
+
+    Attributes
+    ----------
+    stage, key, run_id
+        Which stage, the first digits of its key, and the tracked run that it is recorded in.
+    inputs
+        Where its inputs lie.
+    kernel
+        The kernel's session, to watch it or to stop it.
+    session
+        The name under which the kernel's cell records are written.
+    status, error
+        How it ended; an error if it isn't FINISHED.
+    outputs, metrics
+        What it made.
+    notebook
+        The executed notebook.
+    seconds
+        How long it took.
+    """
+
+    stage: Stage
+    key: str
+    run_id: str
+    inputs: Mapping[str, Path]
+    kernel: KernelSession
+    session: str
+    staged: Mapping[str, Path]
+    status: RunStatus = "FAILED"
+    error: StageFailed | None = None
+    outputs: dict[str, Content] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    notebook: Path | None = None
+    seconds: float = 0.0
+
+
+def prepare(workspace: Workspace, stage: Stage, key: str, *, run_id: str, inputs: Mapping[str, Path]) -> StageExecution:
+    """Lay out a stage's work folder and return its execution, ready to be started."""
+    project = workspace.project
+    folder = workspace.stage_folder(stage.name)
+    session = f"{time.strftime('%Y%m%d-%H%M%S')}-{stage.name}-{secrets.token_hex(3)}"
+    staged = {}
+    for position, (name, path) in enumerate(stage.outputs.items()):
+        staged[name] = folder / "outputs" / str(position) / path.name
+        staged[name].parent.mkdir(parents=True)
+    values = {
+        **stage.params,
+        **{name: _as_declared(stage, name, path) for name, path in inputs.items()},
+        **{name: _as_declared(stage, name, path) for name, path in staged.items()},
+    }
+    write(folder / "input.ipynb", inject(stage.document, values))
+    shown = project.relative(workspace.executed(stage.name, key[:8]))
+    kernel = KernelSession(
+        folder=stage.notebook.parent,
+        scratch=folder / "kernel",
+        environment={
+            "NBOPS_PROJECT": str(project.root),
+            "NBOPS_NOTEBOOK": project.relative(stage.notebook),
+            "NBOPS_STAGE": stage.name,
+            "NBOPS_RUN_ID": run_id,
+            "NBOPS_SESSION": session,
+            "MLFLOW_TRACKING_URI": project.tracking_uri,
+        },
+        setup=SETUP,
+        expressions={name: _METRIC.format(name=name) for name in stage.metrics},
+        metadata={
+            "input_path": project.relative(stage.notebook),
+            "output_path": shown,
+            "parameters": json.loads(json.dumps(values, default=str)),
+        },
+    )
+    return StageExecution(stage, key, run_id, inputs, kernel, session, staged)
+
+
+def execute(workspace: Workspace, execution: StageExecution, cache: Cache) -> None:
+    """Execute a prepared stage; how it ended is in `execution`, and no failure of the stage is raised."""
+    began = time.monotonic()
+    folder = workspace.folder / execution.stage.name
+    try:
+        _run_notebook(execution, folder)
+        execution.metrics = _metrics(execution)
+        _take_outputs(execution, cache)
+        execution.status = "FINISHED"
+    except StageFailed as error:
+        execution.error = error
+    finally:
+        executed = folder / EXECUTED_NOTEBOOK
+        if executed.exists():
+            execution.notebook = workspace.executed(execution.stage.name, execution.key[:8])
+            put_in_place(executed, execution.notebook)
+            if execution.error:
+                execution.error.remedy = f"see {workspace.project.relative(execution.notebook)}"
+        execution.seconds = time.monotonic() - began
+
+
+def _run_notebook(execution: StageExecution, folder: Path) -> None:
+    from asyncio import CancelledError
+
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.engines import papermill_engines
+
+    from nbops.pipeline.engine import NotebookEngine
+
+    papermill_engines.register("nbops", NotebookEngine)
+    executed = folder / EXECUTED_NOTEBOOK
+    try:
+        papermill.execute_notebook(
+            # papermill formats paths: braces in one are no placeholders
+            _no_placeholders(folder / "input.ipynb"),
+            _no_placeholders(executed),
+            engine_name="nbops",
+            kernel_name=_kernel_name(execution.stage),
+            language="python",
+            progress_bar=False,
+            session=execution.kernel,
+        )
+    except papermill.PapermillExecutionError as error:
+        raise _cell_failed(execution, error) from error
+    except (DeadKernelError, CancelledError) as error:
+        execution.status = "KILLED"
+        cancelled = execution.kernel.cancelled
+        message = "cancelled" if cancelled else str(error) or "the kernel died"
+        raise StageFailed(message, where=_place(execution, executed)) from error
+    except CellTimeoutError as error:
+        raise StageFailed("a cell took too long", where=_place(execution, executed)) from error
+    except RuntimeError as error:
+        raise StageFailed(f"the kernel didn't start: {error}", where=_place(execution, None)) from error
+    except StageFailed as error:
+        error.where = _place(execution, None)
+        raise
+
+
+def _cell_failed(execution: StageExecution, error: Exception) -> StageFailed:
+    source, ename, evalue = (getattr(error, name, "") for name in ("source", "ename", "evalue"))
+    traceback = _ANSI.sub("", "\n".join(getattr(error, "traceback", None) or ()))
+    found = _AT_LINE.search(traceback)
+    lines = str(source).split("\n")
+    at = min(int(found[1]), len(lines)) if found else 1
+    excerpt = "\n".join(
+        f"  {'>' if number == at else ' '} {number:>3} │ {lines[number - 1]}"
+        for number in range(max(1, at - 2), min(len(lines), at + 1) + 1)
+    )
+    count = getattr(error, "exec_count", None)
+    what = f"{ename}: {evalue}".rstrip(": ")
+    return StageFailed(f"{what}\n{excerpt}", where=f"{_place(execution, None)}, cell {count}")
+
+
+def _metrics(execution: StageExecution) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name in execution.stage.metrics:
+        if name in execution.kernel.problems:
+            problem = execution.kernel.problems[name]
+        else:
+            value = json.loads(execution.kernel.values.get(name, "null"))
+            if isinstance(value, int | float):
+                found[name] = float(value)
+                continue
+            problem = f"it holds {value!r}"
+        raise StageFailed(
+            f"metric '{name}' isn't a number when the notebook ends: {problem}", where=_place(execution, None)
+        )
+    return found
+
+
+def _take_outputs(execution: StageExecution, cache: Cache) -> None:
+    """Keep the outputs in the cache and move them to their places, once all of them are there."""
+    missing = [name for name, path in execution.staged.items() if not path.exists()]
+    if missing:
+        names = ", ".join(f"'{name}'" for name in missing)
+        raise StageFailed(
+            f"the notebook ran through, but didn't write its output{'s' * (len(missing) > 1)} {names}: "
+            "it must write to the path in the parameter of that name",
+            where=_place(execution, None),
+        )
+    for name, path in execution.staged.items():
+        content = cache.hasher.content(path)
+        assert content is not None
+        cache.objects.keep(path, content)
+        execution.outputs[name] = content
+    for name, path in execution.staged.items():
+        put_in_place(path, execution.stage.outputs[name])
+
+
+def _place(execution: StageExecution, executed: Path | None) -> str:
+    place = f"stage '{execution.stage.name}', {execution.stage.notebook.name}"
+    if executed is None or not executed.exists():
+        return place
+    cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    ran = [i for i, cell in enumerate(code, 1) if cell["metadata"].get("nbops", {}).get("status") != "not run"]
+    return f"{place}, cell {ran[-1]}" if ran else place
+
+
+def _kernel_name(stage: Stage) -> str:
+    from jupyter_client.kernelspec import find_kernel_specs
+
+    # notebooks travel between machines, names of kernels don't: Python's own is always there
+    return stage.document.kernel if stage.document.kernel in find_kernel_specs() else "python3"
+
+
+def _as_declared(stage: Stage, name: str, path: Path) -> object:
+    return path if stage.parameters[name].types == {"Path"} else str(path)
+
+
+def _no_placeholders(path: Path) -> str:
+    return str(path).replace("{", "{{").replace("}", "}}")
