@@ -16,10 +16,15 @@ Trace = Literal["cells", "runs"]
 
 @dataclass(frozen=True, slots=True)
 class ProjectInfo:
-    """The project that a path lies in; `root` is relative to the server's root, and may start with ``..``."""
+    """The project that a path lies in.
+
+    `root` is the project's root relative to the folder that Jupyter serves; when the project lies around that folder
+    it leads upwards, and `served` is that folder's path inside the project.
+    """
 
     name: str
     root: str
+    served: str
     experiment: str
     tracked: bool
 

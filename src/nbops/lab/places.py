@@ -31,12 +31,15 @@ class Place:
         The project around it.
     root
         The project's root relative to the server's root; ``.`` for the server's root itself.
+    served
+        The server's root relative to the project's root, when it lies inside; else empty.
     path
         The path relative to the project's root.
     """
 
     project: Project
     root: str
+    served: str
     path: str
 
 
@@ -64,4 +67,10 @@ def locate(server_root: Path, path: str = "") -> Place:
     while not existing.exists():  # an unsaved or just deleted notebook still has a project
         existing = existing.parent
     project = Project.find(existing)
-    return Place(project, Path(os.path.relpath(project.root, base)).as_posix(), project.relative(target))
+    inside = base != project.root and base.is_relative_to(project.root)
+    return Place(
+        project,
+        root=Path(os.path.relpath(project.root, base)).as_posix(),
+        served=project.relative(base) if inside else "",
+        path=project.relative(target),
+    )

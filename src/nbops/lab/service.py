@@ -73,6 +73,7 @@ class LabService:
         return ProjectInfo(
             name=project.name,
             root=place.root,
+            served=place.served,
             experiment=project.experiment,
             tracked=self._store(project).exists,
         )
