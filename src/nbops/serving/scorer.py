@@ -146,7 +146,11 @@ def _plain(result: Any, fields: tuple[OutputColumn, ...], single: bool, rows: in
 
 
 def _values(part: Any, field: OutputColumn) -> list[Any]:
-    array = part.to_numpy() if hasattr(part, "to_numpy") else np.asarray(part)
+    masked = not isinstance(getattr(part, "dtype", None), np.dtype) and hasattr(part, "isna") and part.isna().any()
+    if masked and field.type != "datetime":  # pandas would turn integers with gaps into doubles
+        array = part.to_numpy(dtype=object)
+    else:
+        array = part.to_numpy() if hasattr(part, "to_numpy") else np.asarray(part)
     if field.type == "datetime":
         moments = array.astype("datetime64[us]").tolist()
         return [None if moment is None else moment.isoformat() for moment in moments]
@@ -162,9 +166,10 @@ def _values(part: Any, field: OutputColumn) -> list[Any]:
 def _cast(array: npt.NDArray[Any], field: OutputColumn) -> list[Any]:
     if not array.size:
         return []
-    cast = array.astype(_DTYPES[field.type], copy=False)
-    if array.dtype.kind != cast.dtype.kind and (cast.dtype.kind, array.dtype.kind) not in _WIDER:
+    dtype = np.dtype(_DTYPES[field.type])
+    if array.dtype.kind != dtype.kind and (dtype.kind, array.dtype.kind) not in _WIDER:
         raise TypeError(f"predictions '{field.name}' are {array.dtype}, declared {field.type}")
+    cast = array.astype(dtype, copy=False)
     if cast.dtype.kind == "i" and not np.array_equal(cast, array):
         raise OverflowError(f"predictions '{field.name}' don't fit a {field.type}")
     plain: list[Any] = cast.tolist()
