@@ -20,6 +20,7 @@ from nbops.errors import TrackingError
 from nbops.project import Project
 from nbops.tracking.migration import ensure_migrated
 from nbops.tracking.redact import redact_value
+from nbops.tracking.registry import Registry
 from nbops.tracking.schema import VERSION_KINDS, DatasetVersion, RunDetail, RunSummary, Versions
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class Store:
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The store's registry of models."""
+        return Registry(self.client)
 
     @property
     def exists(self) -> bool:

@@ -1,0 +1,144 @@
+"""Promotion: a candidate passes the gates, becomes a version in MLflow's registry, and gets the alias.
+
+The registered model is an MLflow pyfunc of the whole scoring function, so raw rows go in, and every tool that speaks
+MLflow can load it. A refused candidate leaves nothing in the registry.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nbops.errors import GateFailed
+from nbops.promotion import gates, service
+from nbops.promotion.candidates import Candidate
+from nbops.promotion.capture import FOLDER
+from nbops.tracking.schema import VERSION_KINDS
+from nbops.tracking.store import Store
+
+MODEL_FOLDER = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What a promotion did.
+
+    Attributes
+    ----------
+    model, version, alias
+        The registered model, its version, and the alias that it holds now.
+    run_id
+        The run that made it.
+    previous
+        The version that held the alias before, None if none did.
+    gates
+        What each gate answered.
+    """
+
+    model: str
+    version: str
+    alias: str
+    run_id: str
+    previous: str | None
+    gates: Sequence[gates.GateResult]
+
+
+def promote(store: Store, candidate: Candidate, *, alias: str = "champion", reason: str = "") -> Promotion:
+    """Promote a candidate.
+
+    Parameters
+    ----------
+    store
+        Where its runs are.
+    candidate
+        What to promote.
+    alias
+        The alias that it is to hold.
+    reason
+        Why, for the record.
+
+    Raises
+    ------
+    GateFailed
+        If a gate doesn't pass; nothing was registered.
+    """
+    model = store.project.model_name
+    previous = store.registry.by_alias(model, alias)
+    results = gates.ask(
+        store.project.config.get("gates", {}),
+        gates.Evidence(candidate.metrics, _metrics_of(previous.tags) if previous else None),
+    )
+    if refused := [result for result in results if result.outcome != "passed"]:
+        raise GateFailed(
+            "; ".join(f"{result.gate}: {result.evidence}" for result in refused),
+            where=f"{model}, run {candidate.run.summary.run_id[:8]}",
+            remedy="a better model, or other [gates] in nbops.toml",
+        )
+    run_id = candidate.run.summary.run_id
+    version = store.registry.of_run(model, run_id) or _register(store, candidate, model)
+    tags = {
+        "nbops.metrics": json.dumps(dict(candidate.metrics)),
+        "nbops.gates": json.dumps([asdict(result) for result in results]),
+        "nbops.stages": json.dumps(dict(candidate.stages)),
+        "nbops.promoted": json.dumps({"by": _user(), "at": time.time(), "alias": alias, "reason": reason}),
+    }
+    for kind in VERSION_KINDS:
+        if digest := getattr(candidate.run.summary.versions, kind):
+            tags[f"nbops.{kind}"] = digest
+    store.registry.tag(model, version, tags)
+    store.registry.set_alias(model, alias, version)
+    return Promotion(model, version, alias, run_id, previous.version if previous else None, results)
+
+
+def _register(store: Store, candidate: Candidate, model: str) -> str:
+    run_id = candidate.run.summary.run_id
+    with tempfile.TemporaryDirectory(prefix="nbops-") as name:
+        folder = Path(name)
+        capture = store.download(run_id, FOLDER, folder / "download")
+        recorded = service.read_capture(capture)
+        package = service.package_name(model)
+        service.write_scoring(folder / package, capture)
+        (folder / package / "pyfunc.py").write_text(service.template("pyfunc.py"), encoding="utf-8")
+        save_pyfunc(folder / MODEL_FOLDER, folder / package, recorded)
+        store.log_folder(run_id, folder / MODEL_FOLDER, MODEL_FOLDER)
+    return store.registry.register(model, run_id, MODEL_FOLDER)
+
+
+def save_pyfunc(target: Path, package: Path, recorded: Mapping[str, Any]) -> None:
+    """Save the scoring function as an MLflow pyfunc model: raw rows in, predictions out."""
+    import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    output = recorded["output"]
+    outputs = output.get("columns") or [{"name": output["name"], "type": output["type"]}]
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(column["type"], column["name"]) for column in recorded["input"]["columns"]]),
+        outputs=Schema([ColSpec(column["type"], column["name"]) for column in outputs]),
+    )
+    mlflow.pyfunc.save_model(
+        path=str(target),
+        loader_module=f"{package.name}.pyfunc",
+        code_paths=[str(package)],
+        signature=signature,
+        pip_requirements=[f"{name}=={version}" for name, version in recorded["distributions"].items()],
+    )
+
+
+def _metrics_of(tags: Mapping[str, str]) -> dict[str, float]:
+    metrics: dict[str, float] = json.loads(tags.get("nbops.metrics", "{}"))
+    return metrics
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # no account behind this user id, as in many containers
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
