@@ -1,5 +1,5 @@
 // Puts a badge's face onto a cell: a class and `data-nbops-…` attributes on the cell's node, and a small element in its
-// input area. Nothing of the notebook's own content is replaced, so other extensions' cells carry badges too.
+// input's wrapper. Nothing of the notebook's own content is replaced, so other extensions' cells carry badges too.
 import type { Cell } from '@jupyterlab/cells';
 
 import type { BadgeFace } from '../model/badge';
@@ -23,8 +23,8 @@ export function showBadge(cell: Cell, face: BadgeFace | null, open: (run: string
   node.dataset['nbopsOutcome'] = face.outcome;
   node.dataset['nbopsVersion'] = face.version;
   node.dataset['nbopsEdited'] = String(face.edited);
-  const place = cell.inputArea?.node;
-  if (place === undefined) {
+  const place = node.querySelector('.jp-Cell-inputWrapper');
+  if (place === null) {
     return; // the cell is out of sight and not yet drawn: it is asked again when it is
   }
   const said = `${face.outcome} ${face.label} ${face.title}`;

@@ -55,7 +55,10 @@ export function VersionChips({
             title={title}
           >
             <span className="nbops-chip-kind">{SHORT_KIND[kind]}</span>
-            <span className="nbops-chip-digest">{digest ? digest.slice(0, 6) : '–'}</span>
+            <span className="nbops-chip-digest">
+              {digest ? digest.slice(0, 4) : '–'}
+              {digest && <span className="nbops-chip-rest">{digest.slice(4)}</span>}
+            </span>
           </span>
         );
       })}

@@ -71,8 +71,9 @@ function Runs({
           <input
             type="search"
             className="nbops-filter"
-            placeholder="Filter by name, parameter, digest…"
+            placeholder="Filter runs…"
             aria-label="Filter the runs"
+            title="Words of a name, status, notebook, parameter (C=0.1), metric or digest"
             value={text}
             onChange={event => setText(event.target.value)}
           />
