@@ -101,7 +101,7 @@ def _absolute(node: ast.ImportFrom, package: str) -> str | None:
     if not node.level:
         return node.module
     parts = package.split(".") if package else []
-    if node.level - 1 > len(parts):
+    if node.level > len(parts):  # beyond the top, which Python refuses too
         return None
     kept = parts[: len(parts) - (node.level - 1)]
     return ".".join([*kept, node.module] if node.module else kept)

@@ -174,6 +174,10 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
                 self._kill()
                 raise
             except DeadKernelError as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():  # nbclient takes a cancellation for a dead kernel
+                    record.cell_ended(cell, index, "cancelled")
+                    raise asyncio.CancelledError from error
                 reason = await self._death()
                 record.cell_ended(cell, index, "killed", reason)
                 raise DeadKernelError(f"the kernel died in this cell: {reason}") from error

@@ -16,6 +16,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from nbops.errors import SpecError, nearest
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MAX_DEPTH = 50
+_MAX_NODES = 100_000
 _KINDS = {MappingNode: "a mapping", SequenceNode: "a list", ScalarNode: "a single value"}
 
 
@@ -99,7 +101,7 @@ class Place:
 
     def value(self) -> Any:
         """Return the value as plain Python."""
-        _refuse_loops(self, self.node, ())
+        _refuse_monsters(self, self.node)
         loader = yaml.SafeLoader("")
         try:
             return loader.construct_object(self.node, deep=True)
@@ -149,30 +151,46 @@ def compose(file: Path, shown: Path | str) -> Place:
 def compose_text(text: str, shown: Path) -> Place:
     """Read YAML text into nodes; see `compose`."""
     try:
+        _refuse_depth(text, shown)
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{shown}:{mark.line + 1}" if mark else str(shown)
         problem = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise SpecError(f"not valid YAML: {problem}", where=where) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).split("\n")[0]
-        raise SpecError(f"not valid YAML: {reason}", where=str(shown)) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise SpecError(f"not valid YAML: {str(error).splitlines()[0]}", where=str(shown)) from error
     if node is None:
         raise SpecError("the file is empty", where=f"{shown}:1", remedy="it needs 'stages:'")
     return Place(shown, node, "the pipeline")
 
 
-def _refuse_loops(place: Place, node: Node, around: tuple[int, ...]) -> None:
+def _refuse_monsters(place: Place, node: Node, around: tuple[int, ...] = (), seen: list[int] | None = None) -> None:
+    """Refuse a value that contains itself, or that aliases blow up."""
+    seen = seen if seen is not None else []
+    seen.append(id(node))
     if id(node) in around:
         raise place.error(f"{place.what} contains itself (an alias inside its own anchor)")
+    if len(seen) > _MAX_NODES:
+        raise place.error(f"{place.what} is larger than a parameter should be")
     inside = (*around, id(node))
-    if len(inside) > 100:
-        raise place.error(f"{place.what} is nested too deeply")
     if isinstance(node, SequenceNode):
         for member in node.value:
-            _refuse_loops(place, member, inside)
+            _refuse_monsters(place, member, inside, seen)
     elif isinstance(node, MappingNode):
         for key, value in node.value:
-            _refuse_loops(place, key, inside)
-            _refuse_loops(place, value, inside)
+            _refuse_monsters(place, key, inside, seen)
+            _refuse_monsters(place, value, inside, seen)
+
+
+def _refuse_depth(text: str, shown: Path) -> None:
+    """Refuse what is nested so deeply that libyaml's composer, which recurses in C, would crash."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise SpecError("not valid YAML: nested too deeply", where=f"{shown}:{line}")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
