@@ -95,6 +95,12 @@ class ChangeWatcher:
             if changed:
                 self._report(Change(root=root, changed=changed))
 
+    def close(self) -> None:
+        """Look no more."""
+        if self._ticker is not None:
+            self._ticker.stop()
+            self._ticker = None
+
     def _start(self) -> None:
         from tornado.ioloop import PeriodicCallback
 
