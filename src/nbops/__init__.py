@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "_jupyter_labextension_paths": "nbops.lab",
+    "_jupyter_server_extension_points": "nbops.lab",
+    "_load_jupyter_server_extension": "nbops.lab",
     "NbopsError": "nbops.errors",
     "Project": "nbops.project",
     "Store": "nbops.tracking.store",

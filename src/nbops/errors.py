@@ -2,6 +2,7 @@
 
 NbopsError
 ├── ProjectError          nbops.toml, paths, the project's lay-out
+│   └── PathRefused       a path that JupyterLab's server must not serve
 ├── NotebookError         a notebook can't be read, or its code can't be analysed
 ├── TrackingError         the tracking store, or a run that isn't there
 ├── PipelineError
