@@ -7,11 +7,9 @@ which `nbops.lab.typescript` writes ``extension/src/api/schema.ts``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from nbops.tracking.schema import CellBadge, RunDetail, RunSummary
-
-Trace = Literal["cells", "runs"]
+from nbops.tracking.traces import Trace
 
 
 @dataclass(frozen=True, slots=True)
