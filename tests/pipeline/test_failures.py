@@ -49,7 +49,7 @@ def failed(new_lab: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFact
     write = "from pathlib import Path\nPath(out).write_text('x')"
     lab.notebook("bad.ipynb", "y = 1", "z = 2\n\nraise ValueError('boo')\n", "w = 3", parameters='out = "bad.txt"')
     lab.notebook("lazy.ipynb", "print(out)", parameters='out = "lazy.txt"')
-    die = "print('last words', flush=True)\nimport os; os.kill(os.getpid(), 9)"
+    die = "print('last words', flush=True)\nimport os, time; time.sleep(0.5); os.kill(os.getpid(), 9)"
     lab.notebook("dies.ipynb", "y = 1", die, write, parameters='out = "dies.txt"')
     lab.notebook("fine.ipynb", write, parameters='source = "words.txt"\nout = "fine.txt"')
     lab.notebook("text.ipynb", write, "score = 'high'", parameters='out = "text.txt"')

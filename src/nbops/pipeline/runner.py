@@ -109,7 +109,6 @@ class _Run:
         self._on_event = on_event
         self._telling = threading.Lock()
         self._executions: dict[str, StageExecution] = {}
-        self._open: set[str] = set()
 
     @cached_property
     def store(self) -> Store:
@@ -140,10 +139,9 @@ class _Run:
             for execution in list(self._executions.values()):
                 execution.kernel.cancel()
             pool.shutdown(wait=True, cancel_futures=True)
-            for run_id in self._open:  # prepared, but there was no thread for it yet
-                self.store.end_run(run_id, "KILLED")
             self._end(status)
             self.plan.remember()
+            self.workspace.clear()
 
     def _walk(self, pool: ThreadPoolExecutor) -> None:
         graph = sorter(self.pipeline, self.chosen)
@@ -183,7 +181,6 @@ class _Run:
         self.tell(Event(stage.name, "started", text=answer.reason))
         self._begin()
         run_id = self.store.start_run(stage.name, parent=self.parent, tags=self._tags(stage, key))
-        self._open.add(run_id)
         inputs = self.plan.input_paths(stage)
         execution = prepare(self.workspace, stage, key.digest, run_id=run_id, inputs=inputs)
         execution.kernel.on_cell = lambda cell, cells: self.tell(Event(stage.name, "cell", cell, cells))
@@ -256,7 +253,6 @@ class _Run:
             )
         finally:
             self.store.end_run(execution.run_id, ending)
-            self._open.discard(execution.run_id)
 
     def _keep(self, stage: Stage, entry: Entry) -> None:
         """Put an entry into the cache, unless what it was keyed on changed meanwhile."""
@@ -303,6 +299,9 @@ class _Run:
         }
         self.store.log(self.parent, metrics=metrics, tags={STAGES_TAG: json.dumps(stages)})
         self.store.end_run(self.parent, status)
+        if status != "FINISHED":
+            # stages that had a run, but no thread yet when the end came
+            self.workspace.kill_runs(self.store, self.workspace.runner)
 
 
 def _shown_params(stage: Stage) -> dict[str, object]:

@@ -75,8 +75,11 @@ class Workspace:
             yield self
         finally:
             holder.unlink(missing_ok=True)
-            remove(self.folder)
             lock.release()
+
+    def clear(self) -> None:
+        """Remove the run's folder; a run that doesn't get to it is taken for dead by the next."""
+        remove(self.folder)
 
     def stale(self) -> list[Path]:
         """Return the folders that dead runs left; to be called while holding the lock."""
@@ -91,12 +94,17 @@ class Workspace:
             for notebook in sorted(folder.glob(f"*/{EXECUTED_NOTEBOOK}")):
                 kept = self.executed(notebook.parent.name, "killed")
                 put_in_place(notebook, kept)
-            where = f"tags.`{RUNNER_TAG}` = '{folder.name}' and attributes.status = 'RUNNING'"
-            for run in store.runs(limit=1000, where=where):
-                store.end_run(run.run_id, "KILLED")
-                killed.append(run.run_id)
+            killed += self.kill_runs(store, folder.name)
             remove(folder)
         return killed
+
+    def kill_runs(self, store: Store, runner: str) -> list[str]:
+        """Set the tracked runs of a runner that still say RUNNING to KILLED, and return their ids."""
+        where = f"tags.`{RUNNER_TAG}` = '{runner}' and attributes.status = 'RUNNING'"
+        running = [run.run_id for run in store.runs(limit=1000, where=where)]
+        for run_id in running:
+            store.end_run(run_id, "KILLED")
+        return running
 
     def stage_folder(self, stage: str) -> Path:
         """Return a stage's folder, made empty."""
