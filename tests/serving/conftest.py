@@ -154,7 +154,7 @@ def launch(package: Path, *options: str, env: dict[str, str] | None = None) -> R
     log = package.parent / f"{package.name}-{time.monotonic_ns()}.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "nbops.serving", "--package", str(package), *options],
+            [sys.executable, "-W", "error", "-m", "nbops.serving", "--package", str(package), *options],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

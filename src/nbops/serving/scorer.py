@@ -116,7 +116,7 @@ def _series_data(pd: Any, column: Column, values: Values) -> Any:
         cls = pd.arrays.BooleanArray if column.type == "boolean" else pd.arrays.IntegerArray
         return cls(array, values.mask)
     if column.type == "string":
-        if pd.options.future.infer_string:  # the default from pandas 3
+        if int(pd.__version__.partition(".")[0]) >= 3:
             return pd.array(array, dtype="str")
         array[array == None] = np.nan  # noqa: E711 - elementwise
         return array
