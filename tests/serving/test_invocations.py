@@ -10,9 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+from nbops.data.replay import replay
 
 from .conftest import NAMES, ROW, Running, rows, split
 
@@ -159,3 +163,24 @@ def test_health_answers_while_the_model_is_busy(service: Running) -> None:
         answered += 1
     slow.join()
     assert answered > 5
+
+
+def test_a_replayed_frame_comes_back_bit_for_bit(service: Running) -> None:
+    rng = np.random.default_rng(0)
+    count = 230
+    frame = pd.DataFrame(
+        {
+            "carrier": rng.choice(["UA", "Ü", None], count),
+            "distance": np.where(rng.random(count) < 0.1, np.nan, rng.normal(size=count)),
+            "hour": rng.integers(-(2**63), 2**63 - 1, count),
+            "seats": rng.integers(0, 300, count).astype(np.int32),
+            "share": rng.random(count).astype(np.float32),
+            "night": rng.random(count) < 0.5,
+            "when": pd.date_range("2013-07-01", periods=count, freq="h").where(rng.random(count) < 0.9),
+            "stamp": pd.date_range("2013-07-01", periods=count, freq="h", tz="America/New_York"),
+            "stops": pd.array([1, None] * (count // 2), dtype="Int64"),
+        }
+    )
+    result = replay(service.url, frame, batch=50)
+    assert (result.requests, result.errors) == (5, ())
+    assert result.predictions.tobytes() == frame["distance"].to_numpy().tobytes()

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 import nbops.serving
+from nbops.serving.app import main
 
 from .conftest import COLUMNS, SCORING, Running, rows, split, write_package
 
@@ -181,11 +182,19 @@ def test_the_runtime_imports_only_what_a_service_has() -> None:
     ],
 )
 def test_a_broken_bundle_does_not_start_and_says_why(
-    tmp_path: Path, break_it: Callable[[Path], Any], expected: str
+    tmp_path: Path,
+    break_it: Callable[[Path], Any],
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    package = write_package(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # else the service's own setting would outlive the test
+    package = write_package(tmp_path, name=f"broken_{abs(hash(expected))}")
     break_it(package)
-    assert expected in fail(package)
+    assert main(package, []) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert expected in captured.err
 
 
 @pytest.mark.parametrize(

@@ -64,16 +64,16 @@ def _serve(folder: Path, options: argparse.Namespace) -> int:
         raise StartError(
             f"--host {options.host} is reachable from other machines, which needs a token: set {options.token_env}"
         )
-    listener = bind(options.host, options.port)
-    announce = _announcer(manifest, options, listener)
+    with bind(options.host, options.port) as listener:
+        announce = _announcer(manifest, options, listener)
 
-    def run(ready: Callable[[], None]) -> None:
-        _run(folder, manifest, options, token, listener, ready)
+        def run(ready: Callable[[], None]) -> None:
+            _run(folder, manifest, options, token, listener, ready)
 
-    if options.workers == 1:
+        if options.workers > 1:
+            return workers.supervise(options.workers, run, announce)
         run(announce)
         return 0
-    return workers.supervise(options.workers, run, announce)
 
 
 def _run(
