@@ -119,7 +119,9 @@ def _edges(values: pd.Series) -> list[int]:
 
 
 def _is_text(values: pd.Series) -> bool:
-    return all(isinstance(value, str) for value in values.dropna().unique())
+    import pandas as pd
+
+    return pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty")
 
 
 def _wire_column(values: pd.Series) -> list[Any]:

@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,13 +124,15 @@ def save_pyfunc(target: Path, package: Path, recorded: Mapping[str, Any]) -> Non
         inputs=Schema([ColSpec(column["type"], column["name"]) for column in recorded["input"]["columns"]]),
         outputs=Schema([ColSpec(column["type"], column["name"]) for column in outputs]),
     )
-    mlflow.pyfunc.save_model(
-        path=str(target),
-        loader_module=f"{package.name}.pyfunc",
-        code_paths=[str(package)],
-        signature=signature,
-        pip_requirements=[f"{name}=={version}" for name, version in recorded["distributions"].items()],
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*input example was not provided")  # the signature comes from the data
+        mlflow.pyfunc.save_model(
+            path=str(target),
+            loader_module=f"{package.name}.pyfunc",
+            code_paths=[str(package)],
+            signature=signature,
+            pip_requirements=[f"{name}=={version}" for name, version in recorded["distributions"].items()],
+        )
 
 
 def _metrics_of(tags: Mapping[str, str]) -> dict[str, float]:
