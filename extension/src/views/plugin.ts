@@ -116,7 +116,7 @@ function activate(
       const page = new MainAreaWidget({ content });
       page.id = `nbops-page-${runId}`;
       page.toolbar.hide();
-      shell.add(page, 'main');
+      shell.add(page, 'main', args['mode'] === 'split-right' ? { mode: 'split-right' } : {});
       await pages.add(page);
       shell.activateById(page.id);
     }

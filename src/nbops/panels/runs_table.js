@@ -63,8 +63,8 @@ function body(page) {
   return table(page);
 }
 
-function hideStatic(modelId) {
-  for (const fallback of document.getElementsByClassName(`nbops-static-${modelId}`)) {
+function hideStatic(twin) {
+  for (const fallback of document.getElementsByClassName(twin)) {
     const output = fallback.closest('.jp-OutputArea-child') ?? fallback;
     output.style.display = 'none';
   }
@@ -99,13 +99,13 @@ function render({ model, el }) {
   model.on('change:page', draw);
   model.on('msg:custom', answered);
   const clock = setInterval(() => {
-    hideStatic(model.model_id);
+    hideStatic(model.get('twin'));
     if (el.isConnected && document.visibilityState === 'visible') {
       ask('changed');
     }
   }, ASK_EVERY_MS);
   draw();
-  requestAnimationFrame(() => hideStatic(model.model_id));
+  requestAnimationFrame(() => hideStatic(model.get('twin')));
 
   return () => {
     clearInterval(clock);

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import anywidget
 import msgspec
@@ -42,9 +43,10 @@ class RunsTable(anywidget.AnyWidget):  # type: ignore[misc]
     _css = _HERE / "runs_table.css"
 
     page = traitlets.Dict().tag(sync=True)
+    twin = traitlets.Unicode().tag(sync=True)  # the CSS class of the static table beside this widget
 
     def __init__(self, project: Project, *, limit: int = 100) -> None:
-        super().__init__()
+        super().__init__(twin=f"nbops-static-{uuid4().hex}")
         self._store = Store(project)
         self._traces = ProjectTraces(project)
         self._local = project.tracking_uri.startswith("sqlite:///")
@@ -92,9 +94,7 @@ class RunsTable(anywidget.AnyWidget):  # type: ignore[misc]
         return f"{count} {'run' if count == 1 else 'runs'} of {self._store.project.name}"
 
     def _static(self) -> str:
-        return (
-            f'<div class="nbops-static nbops-static-{self.model_id}">{static.table(self.runs, self._caption())}</div>'
-        )
+        return f'<div class="nbops-static {self.twin}">{static.table(self.runs, self._caption())}</div>'
 
 
 def _answer(widget: RunsTable, content: Any, _buffers: Any) -> None:
