@@ -10,7 +10,7 @@ const SNAPSHOT = {
     dirty: true,
     cells: [{ cell_id: 'one', source: 'x = 1' }, { source: 'y = 2' }, { source: 7 }, 'nonsense']
   },
-  model: { models: [{ name: 'forest', kind: 'RandomForestClassifier' }] },
+  model: { models: [{ name: 'forest', kind: 'sklearn.ensemble._forest.RandomForestClassifier' }] },
   environment: { python: '3.11.7', distributions: { pandas: '3.1', numpy: '2.4' } }
 };
 

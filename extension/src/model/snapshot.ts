@@ -46,7 +46,7 @@ export function describeVersion(detail: RunDetail, kind: VersionKind): string {
       return Array.isArray(models)
         ? models
             .filter(isPart)
-            .map(model => text(model['kind']) || text(model['name']))
+            .map(model => className(text(model['kind'])) || text(model['name']))
             .join(', ')
         : '';
     }
@@ -71,6 +71,11 @@ function part(detail: RunDetail, name: string): Part {
 
 function isPart(value: unknown): value is Part {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The last name of a dotted one. */
+function className(kind: string): string {
+  return kind.slice(kind.lastIndexOf('.') + 1);
 }
 
 function text(value: unknown): string {
