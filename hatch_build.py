@@ -59,7 +59,8 @@ class ExtensionHook(BuildHookInterface):  # type: ignore[type-arg]
         if _node_version(node) < _NEEDED_NODE:
             return "this Node.js is too old for the bundler; install a newer one and build again"
         self.app.display_info("Building the JupyterLab extension (about a minute)")
-        shutil.rmtree(built, ignore_errors=True)
+        for leftover in (built, extension / "lib"):
+            shutil.rmtree(leftover, ignore_errors=True)
         for command in (["ci", "--no-progress"], ["run", "build:prod"]):
             done = subprocess.run([npm, *command], cwd=extension, capture_output=True, text=True, check=False)
             if done.returncode != 0:
