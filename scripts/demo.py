@@ -43,7 +43,14 @@ def main() -> None:
     )
     nbops("package", str(PROJECT))
     say("7. Serve it, and send it the first 10,000 flights of July")
-    july = ("--replay", str(PROJECT / "data" / "flights.parquet"), "--where", "month == 7", "--rows", "10000")
+    july = (
+        "--replay",
+        str(PROJECT / "data" / "flights.parquet"),
+        "--where",
+        "scheduled.dt.month == 7",
+        "--rows",
+        "10000",
+    )
     nbops("serve", str(PROJECT), *july)
     say(f"Done in {time.monotonic() - began:.0f} s. What was made:")
     print(f"  {PROJECT}/.nbops/         runs, cell records, cache, executed notebooks (MLflow: see below)")

@@ -83,3 +83,10 @@ def test_saving_is_not_done_for_each_cell(tmp_path: Path, monkeypatch: pytest.Mo
 
     assert len(writes) < 20
     assert json.loads((tmp_path / "out.ipynb").read_text())["cells"][59]["execution_count"] == 60
+
+
+def test_the_kernel_is_told_which_cell_it_executes(tmp_path: Path) -> None:
+    told = "print(get_ipython().get_parent()['metadata'].get('cellId'))"
+    executed = execute(tmp_path, told, told)
+    code = [cell for cell in executed["cells"] if cell["cell_type"] == "code"]
+    assert ["".join(cell["outputs"][0]["text"]).strip() for cell in code] == [cell["id"] for cell in code]

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.session import Session
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
@@ -32,6 +33,7 @@ from nbops.pipeline.session import KernelSession
 
 _SOCKET_PATH_MAX = 90
 _IOPUB_TIMEOUT_S = 60
+_LOG_TAIL = 400
 
 
 class NotebookEngine(NBClientEngine):  # type: ignore[misc]
@@ -96,6 +98,18 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
         return NotebookClient(nb_man, session=session, **options).execute()
 
 
+class CellSession(Session):  # type: ignore[misc]
+    """A messaging session that tells the kernel which cell it executes, as JupyterLab does."""
+
+    cell_id: str | None = None
+
+    def msg(self, msg_type: str, *arguments: Any, metadata: dict[str, Any] | None = None, **options: Any) -> Any:
+        """Return a message; an execution request carries the cell's id."""
+        if msg_type == "execute_request" and self.cell_id:
+            metadata = {**(metadata or {}), "cellId": self.cell_id}
+        return super().msg(msg_type, *arguments, metadata=metadata, **options)
+
+
 class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
     """Executes a notebook's cells in a kernel of its own.
 
@@ -134,8 +148,9 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
             session.begin(stop)
             kwargs = {"env": {**os.environ, **session.environment}, "cwd": str(session.folder), **kwargs}
         try:
-            self._connect_privately()
-            await self.async_start_new_kernel(**kwargs)
+            log = self._connect_privately()
+            with log.open("wb") as sink:
+                await self.async_start_new_kernel(**{"stdout": sink, "stderr": sink, **kwargs})
             await self.async_start_new_kernel_client()
             if session and session.setup:
                 await self._silently(session.setup)
@@ -158,11 +173,13 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
     async def _execute_cells(self) -> bool:
         """Execute the cells in order; True when all ran, False when one raised."""
         record = self.nb_man
+        assert self.kc is not None
         total = sum(_is_executed(cell) for cell in self.nb.cells)
         for index, cell in enumerate(self.nb.cells):
             if self._session and self._session.on_cell and _is_executed(cell):
                 self._session.on_cell(self.code_cells_executed + 1, total)
             record.cell_start(cell, index)
+            self.kc.session.cell_id = cell.get("id")
             try:
                 await self.async_execute_cell(cell, index)
             except CellExecutionError as error:
@@ -185,6 +202,7 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
                 record.cell_ended(cell, index, "cancelled")
                 raise
             record.cell_ended(cell, index, "ok")
+        self.kc.session.cell_id = None
         self.set_widgets_metadata()
         return True
 
@@ -225,21 +243,29 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
         code = await self.km.provisioner.poll() if self.km and self.km.provisioner else None
         if code is not None and code < 0:
             return f"killed by {signal.Signals(-code).name}"
-        return "it ended" if code is None else f"exit status {code}"
+        end = "it ended" if code is None else f"exit status {code}"
+        log = Path(self.km.connection_file).with_name("kernel.log") if self.km else None
+        said = log.read_text(encoding="utf-8", errors="replace").strip()[-_LOG_TAIL:] if log and log.exists() else ""
+        return f"{end}; it said: {said}" if said else end
 
-    def _connect_privately(self) -> None:
-        """Make the kernel's manager, with its connection file and sockets in a folder that only we can enter."""
+    def _connect_privately(self) -> Path:
+        """Make the kernel's manager, with its connection file and sockets in a folder that only we can enter.
+
+        Return where the kernel's own messages, which belong to no cell, shall go.
+        """
         self.km = self.create_kernel_manager()
         scratch = self._session.scratch if self._session else None
         if scratch is None or len(str(scratch)) > _SOCKET_PATH_MAX:
             scratch = self._scratch = Path(tempfile.mkdtemp(prefix="nbops-"))
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.km.connection_file = str(scratch / "kernel.json")
+        self.km.session = CellSession(parent=self.km)
         import zmq
 
         if sys.platform != "win32" and zmq.has("ipc") and len(str(scratch)) <= _SOCKET_PATH_MAX:
             self.km.transport = "ipc"
             self.km.ip = str(scratch / "k")
+        return scratch / "kernel.log"
 
     def _kill(self) -> None:
         """Kill the kernel with its children: it is a process group of its own."""
