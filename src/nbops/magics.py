@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import ast
+import inspect
 import shlex
+import sys
 from typing import TYPE_CHECKING, Any
 
-from nbops.errors import NbopsError, nearest
+from nbops.errors import NbopsError, TrackingError, nearest
 
 if TYPE_CHECKING:
     from nbops.tracking.recorder import Recorder
@@ -20,15 +22,23 @@ _CELL_VERBS = ("run", "score")
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Start recording in an IPython shell and register the magics; loading twice changes nothing."""
+    """Start recording in an IPython shell and register the magics; loading twice changes nothing.
+
+    Where nothing can be recorded, such as in a read-only folder, that is said, and the notebook goes on without.
+    """
     from nbops.project import Project
     from nbops.tracking import recorder
 
+    shell.register_magic_function(lambda line, cell=None: nbops_magic(shell, line, cell), "line_cell", "nbops")
     active = recorder.current()
     if active is not None and active.shell is shell:
         return
-    recorder.Recorder(shell, Project.find()).start()
-    shell.register_magic_function(lambda line, cell=None: nbops_magic(shell, line, cell), "line_cell", "nbops")
+    try:
+        recorder.Recorder(shell, Project.find()).start()
+    except TrackingError as error:
+        sys.stderr.write(f"nbops: {error}\n")
+    except NbopsError as error:
+        raise _usage_error(error) from None
 
 
 def unload_ipython_extension(shell: Any) -> None:
@@ -37,6 +47,7 @@ def unload_ipython_extension(shell: Any) -> None:
 
     active = recorder.current()
     if active is not None and active.shell is shell:
+        active.autologging.unwatch()
         active.close()
 
 
@@ -97,12 +108,24 @@ def _execute(shell: Any, cell: str) -> Any:
     source = shell.transform_cell(cell)
     name = shell.compile.cache(source, shell.execution_count, raw_code=cell)
     tree = ast.parse(source, filename=name)
+    _refuse_await(tree, name)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, name, "exec"), shell.user_ns)
+    flags = shell.compile.flags  # such as `from __future__ import annotations` in a cell before
+    exec(compile(tree, name, "exec", flags, dont_inherit=True), shell.user_ns)
     if last is None:
         return None
-    value = eval(compile(ast.Expression(last.value), name, "eval"), shell.user_ns)
-    return None if source.rstrip().endswith(";") else value
+    value = eval(compile(ast.Expression(last.value), name, "eval", flags, dont_inherit=True), shell.user_ns)
+    return None if shell.displayhook.quiet() else value
+
+
+def _refuse_await(tree: ast.Module, name: str) -> None:
+    code = compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    if code.co_flags & inspect.CO_COROUTINE:
+        raise NbopsError(
+            "a cell magic can't await: Jupyter's own loop is running it",
+            where="%%nbops",
+            remedy='in a cell without the magic: `with nbops.run("name"): ...`, which may await',
+        )
 
 
 def _options(verb: str, line: str) -> argparse.Namespace:

@@ -37,6 +37,8 @@ class Names:
     star_imports: frozenset[str] = frozenset()
 
 
+_SHELL = {"get_ipython"}  # what magics are turned into: every kernel has it
+
 NOTHING = Names(frozenset(), frozenset(), frozenset())
 
 
@@ -82,7 +84,9 @@ class _TopLevel(ast.NodeVisitor):
 
     def names(self) -> Names:
         used = self.used | (self.deferred - self.defined)
-        return Names(frozenset(self.defined), frozenset(used), frozenset(self.changed), frozenset(self.stars))
+        return Names(
+            frozenset(self.defined), frozenset(used - _SHELL), frozenset(self.changed - _SHELL), frozenset(self.stars)
+        )
 
     def _bind(self, name: str) -> None:
         self.bound.add(name)

@@ -13,9 +13,11 @@ import re
 from collections.abc import Iterable
 
 _MAGIC_LINE = re.compile(
-    r"^(?P<indent>\s*)(?P<head>(?:[A-Za-z_][\w, ]*=\s*)?)(?P<magic>[%!?][^=].*|.*[^?]\?{1,2})$"
+    r"^(?P<indent>\s*)(?P<head>(?:[A-Za-z_][\w, ]*=\s*)?)"
+    r"(?P<magic>[%!][^=].*|\?{1,2}[%\w.*\[\]]+|[%\w.*\[\]]+\?{1,2});?\s*$"
 )
 _SHORT = 8
+_PYTHON_MAGICS = ("capture", "memray_flamegraph", "memit", "mprun", "nbops", "prun", "scalene", "time", "timeit")
 
 
 def split_cell_magic(source: str) -> tuple[str, str]:
@@ -25,6 +27,11 @@ def split_cell_magic(source: str) -> tuple[str, str]:
         return "", source
     head, _, body = stripped.partition("\n")
     return head.strip(), body
+
+
+def is_python(magic: str) -> bool:
+    """Whether the body of a cell with this ``%%`` line (empty: none) is Python that runs in the notebook."""
+    return not magic or magic.removeprefix("%%").split()[0:1] in ([name] for name in _PYTHON_MAGICS)
 
 
 def without_magics(source: str) -> str:
@@ -39,6 +46,8 @@ def without_magics(source: str) -> str:
 
 def parse(source: str) -> ast.Module | None:
     """Return the syntax tree of a cell, or None when it isn't Python even without its magics."""
+    if not is_python(split_cell_magic(source)[0]):
+        return None
     try:
         return ast.parse(without_magics(source))
     except (SyntaxError, ValueError, RecursionError):
@@ -48,10 +57,8 @@ def parse(source: str) -> ast.Module | None:
 def normalise(source: str) -> str:
     """Return the one spelling of a cell's code; cells that normalise alike do alike."""
     magic, body = split_cell_magic(source)
-    tree = parse(body)
-    code = (
-        "\n".join(line.rstrip() for line in body.strip().split("\n")) if tree is None else ast.unparse(tree)
-    )
+    tree = parse(body) if is_python(magic) else None
+    code = _stripped(body) if tree is None else ast.unparse(tree)
     return f"{' '.join(magic.split())}\n{code}" if magic else code
 
 
@@ -68,6 +75,10 @@ def digest(sources: Iterable[str]) -> str:
 def short_digest(sources: Iterable[str]) -> str:
     """Return the first eight hex digits of `digest`: enough to tell versions apart at a glance."""
     return digest(sources)[:_SHORT]
+
+
+def _stripped(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip("\n").rstrip().split("\n"))
 
 
 def _plain(line: str) -> str:

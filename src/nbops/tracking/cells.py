@@ -20,10 +20,8 @@ def badges(project: Project, notebook: str) -> list[CellBadge]:
         Path relative to the project's root.
     """
     last: dict[str, CellBadge] = {}
-    for log in logs(project.sessions):
-        if log.session.notebook != notebook:
-            continue
-        alive = log.closed is None and is_alive(log.session)
+    for log in logs(project.sessions, notebook):
+        alive = log.closed is None and is_alive(log.session, project.sessions / f"{log.session.session}.jsonl")
         for cell in log.cells:
             if cell.start.cell_id:
                 before = last.get(cell.start.cell_id)

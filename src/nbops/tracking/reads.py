@@ -1,14 +1,15 @@
 """Which tables were read: pandas' readers tell, once pandas is imported.
 
-Each ``pandas.read_*`` function is wrapped to hand what it returned to the recorder. The frame is kept as a shallow
-copy, which under copy-on-write (pandas 3) stays as it was read whatever the cell does with the original; older pandas has no
-such guarantee, so there it is fingerprinted at once.
+Each ``pandas.read_*`` function is replaced by one that calls it and then tells the listener what it returned. A frame is
+kept as a shallow copy, which under copy-on-write (pandas 3) stays as it was read whatever the cell does with the original; of
+what isn't a frame yet, such as an iterator over chunks, the file is told.
 """
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,62 +19,107 @@ import wrapt
 from nbops.project import Project
 from nbops.tracking.redact import redact_source
 
-_READERS = (
-    "read_csv",
-    "read_excel",
-    "read_feather",
-    "read_fwf",
-    "read_hdf",
-    "read_json",
-    "read_orc",
-    "read_parquet",
-    "read_pickle",
-    "read_sas",
-    "read_spss",
-    "read_sql",
-    "read_sql_query",
-    "read_sql_table",
-    "read_stata",
-    "read_table",
-    "read_xml",
-)
+# The first parameter's name of each reader, for calls by keyword.
+_READERS = {
+    "read_csv": "filepath_or_buffer",
+    "read_excel": "io",
+    "read_feather": "path",
+    "read_fwf": "filepath_or_buffer",
+    "read_hdf": "path_or_buf",
+    "read_json": "path_or_buf",
+    "read_orc": "path",
+    "read_parquet": "path",
+    "read_pickle": "filepath_or_buffer",
+    "read_sas": "filepath_or_buffer",
+    "read_spss": "path",
+    "read_sql": "sql",
+    "read_sql_query": "sql",
+    "read_sql_table": "table_name",
+    "read_stata": "filepath_or_buffer",
+    "read_table": "filepath_or_buffer",
+    "read_xml": "path_or_buffer",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A table that was read. `frame` is a pandas DataFrame that no one else changes."""
+    """A call of a reader.
 
-    source: str
+    Attributes
+    ----------
+    reader
+        The function's name.
+    given
+        What it read from: its first argument.
+    answer
+        What it returned.
+    """
+
     reader: str
-    frame: Any
+    given: Any
+    answer: Any
+
+    @property
+    def frame(self) -> Any:
+        """The DataFrame that was returned, None if it was something else."""
+        return self.answer if hasattr(self.answer, "columns") and hasattr(self.answer, "copy") else None
+
+    @property
+    def path(self) -> Path | None:
+        """The local file or folder that was read, None if there is none."""
+        given = self.given if isinstance(self.given, str | bytes | os.PathLike) else getattr(self.given, "name", None)
+        if not isinstance(given, str | bytes | os.PathLike):
+            return None
+        path = Path(os.fsdecode(given))
+        try:
+            return path if path.exists() else None
+        except (OSError, ValueError):  # SQL is too long for a path, or holds what no path can
+            return None
+
+    def source(self, project: Project) -> str:
+        """Return where from: a path relative to the project, a URL, SQL, or the kind of an object."""
+        if self.path:
+            return project.relative(self.path)
+        if isinstance(self.given, str | bytes | os.PathLike):
+            return redact_source(os.fsdecode(self.given))
+        return type(self.given).__name__
 
 
-def watch_pandas(project: Project, tell: Callable[[Read], None]) -> None:
-    """Call `tell` with every table that pandas reads from now on in this process."""
-
-    def wrap(pandas: Any) -> None:
-        for name in _READERS:
-            if hasattr(pandas, name):
-                wrapt.wrap_function_wrapper(pandas, name, _telling(project, tell, name))
-
-    wrapt.register_post_import_hook(wrap, "pandas")
+Listener = Callable[[Read], None]
+_listener: Listener | None = None
+_watching = False
 
 
-def _telling(project: Project, tell: Callable[[Read], None], reader: str) -> Callable[..., Any]:
-    def call(wrapped: Callable[..., Any], _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        frame = wrapped(*args, **kwargs)
-        if hasattr(frame, "copy") and hasattr(frame, "columns"):
-            given = args[0] if args else next(iter(kwargs.values()), None)
-            tell(Read(_name(project, given), reader, frame.copy(deep=False)))
-        return frame
-
-    return call
+def watch_pandas(listener: Listener | None) -> None:
+    """Tell `listener`, and no other, of every table that pandas reads from now on; None: nobody."""
+    global _listener, _watching
+    _listener = listener
+    if not _watching:
+        _watching = True
+        wrapt.register_post_import_hook(_replace_readers, "pandas")
 
 
-def _name(project: Project, given: Any) -> str:
-    if isinstance(given, str | os.PathLike):
-        text = os.fspath(given)
-        if isinstance(text, bytes):
-            text = os.fsdecode(text)
-        return project.relative(text) if Path(text).exists() else redact_source(text)
-    return str(getattr(given, "name", None) or type(given).__name__)
+def _replace_readers(pandas: Any) -> None:
+    for name in _READERS:
+        if hasattr(pandas, name):
+            setattr(pandas, name, _telling(pandas, name))
+
+
+def _telling(pandas: Any, reader: str) -> Callable[..., Any]:
+    function = getattr(pandas, reader)
+
+    def read(*args: Any, **kwargs: Any) -> Any:
+        answer = function(*args, **kwargs)
+        if _listener:
+            _listener(Read(reader, _given(reader, args, kwargs), answer))
+        return answer
+
+    functools.update_wrapper(read, function)
+    read.__module__ = "pandas"  # where pickle finds it again: process pools get it by name
+    # pandas blames its warnings on the first caller outside of its own folder: that must stay the user's line
+    read.__code__ = read.__code__.replace(co_filename=str(Path(pandas.__file__).with_name("<nbops>")))
+    return read
+
+
+def _given(reader: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    return args[0] if args else kwargs.get(_READERS[reader])

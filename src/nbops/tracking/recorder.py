@@ -1,14 +1,17 @@
 """The recorder: IPython's hooks turn executed cells into records, and the runs that they make into snapshots.
 
-Before a cell runs its source is appended to the session's file; when it has run, how it ended is. All slow work
-(fingerprints, MLflow) is done by a background thread. Whatever goes wrong in here ends in ``.nbops/nbops.log``, never
-in the user's cell. `%%capture` and other magics execute cells within a cell, so the hooks count their depth.
+Before a cell runs its source is appended to the session's file; when it has run, how it ended is. Slow work
+(fingerprints, snapshots) is done by a background thread. Whatever goes wrong in here ends in ``.nbops/nbops.log``, never
+in the user's cell. Magics such as `%%capture` execute cells within a cell, and an empty cell ends without having begun: a
+cell's end is the one that carries what its beginning carried. A forked child doesn't record.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import platform
+import threading
 import time
 import traceback
 import uuid
@@ -16,16 +19,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nbops.notebook.names import names_of
+from nbops.errors import TrackingError
+from nbops.notebook.names import NOTHING, names_of
 from nbops.project import Project
+from nbops.snapshot.fingerprint import fingerprint_file, fingerprint_frame, schema_of
+from nbops.tracking import autolog
 from nbops.tracking.autolog import Autologging
 from nbops.tracking.background import Background
+from nbops.tracking.cell import RunningCell, cell_id_of, notebook_of, outcome_of
 from nbops.tracking.models import fitted_models
 from nbops.tracking.reads import Read, watch_pandas
-from nbops.tracking.records import Closed, Data, End, Session, Start, Writer
+from nbops.tracking.records import Closed, Data, End, Record, Session, Start, Writer
 from nbops.tracking.redact import redact_source
 
-_PLAIN = (bool, int, float, complex)
 _current: Recorder | None = None
 
 
@@ -60,41 +66,56 @@ class Recorder:
         self.session = os.environ.get("NBOPS_SESSION") or f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
         self.stage = os.environ.get("NBOPS_STAGE")
         self.stage_run = os.environ.get("NBOPS_RUN_ID")
-        self.notebook = os.environ.get("NBOPS_NOTEBOOK") or _notebook(shell, project)
+        self.notebook = os.environ.get("NBOPS_NOTEBOOK") or notebook_of(shell, project)
         self.seq = 0
         self.cell_id: str | None = None
         self.autologging = Autologging(project, self.stage_run)
         self._background = Background(self._guarded, inline=self.stage is not None)
         self._writer: Writer | None = None
-        self._depth = 0
-        self._began = 0.0
-        self._running: Start | None = None
+        self._thread = threading.get_ident()
+        self._running: RunningCell | None = None
         self._run_started = False
+        self._open_runs: dict[str, int] = {}
 
     def start(self) -> None:
-        """Begin to record."""
+        """Begin to record, the cell that asks for it included.
+
+        Raises
+        ------
+        TrackingError
+            If the session's file can't be written.
+        """
         global _current
-        self.shell.events.register("pre_run_cell", self._before)
-        self.shell.events.register("post_run_cell", self._after)
-        atexit.register(self.close)
+        try:
+            self._writer = Writer(self.file)
+            self._writer.write(self._first_line())
+        except OSError as error:
+            raise TrackingError(
+                f"nothing can be recorded: {error.strerror}", where=str(self.file), remedy="make the folder writable"
+            ) from error
         _current = self
-        self._guarded(lambda: watch_pandas(self.project, self._on_read))
-        if self.stage is None:
-            self._guarded(self.autologging.warm)
+        for event, hook in (("pre_run_cell", self._before), ("post_run_cell", self._after)):
+            self.shell.events.register(event, hook)
+        atexit.register(self.close)
+        self._guarded(lambda: watch_pandas(self._on_read))
+        self._guarded(lambda: self.autologging.watch(self._guarded))
+        self._guarded(self._begin_loading_cell)
 
     def close(self) -> None:
         """Finish what is under way and write the session's last line."""
         global _current
         if _current is not self:
             return
+        for run_id, first in self._open_runs.items():
+            self._attach_later(run_id, first, self.seq)
         self.flush()
-        _current = None
+        _forget()
         for event, hook in (("pre_run_cell", self._before), ("post_run_cell", self._after)):
             if hook in self.shell.events.callbacks[event]:
                 self.shell.events.unregister(event, hook)
         atexit.unregister(self.close)
         if self._writer:
-            self._writer.write(Closed("ok", time.time()), sync=True)
+            self._guarded(lambda: self._write(Closed("ok", time.time()), sync=True))
             self._writer.close()
 
     def flush(self) -> None:
@@ -127,99 +148,137 @@ class Recorder:
             log_failure(self.project)
 
     def _before(self, info: Any) -> None:
-        self._depth += 1
-        if self._depth == 1:
-            self._guarded(lambda: self._begin(info))
-
-    def _begin(self, info: Any) -> None:
-        self._running = None
-        source = info.raw_cell or ""
-        if not source.strip():
+        if _current is not self or threading.get_ident() != self._thread:
             return
+        if self._running is None or self._running.is_over(self.shell):
+            self._running = None
+            self._guarded(lambda: self._begin(info.raw_cell or "", getattr(info, "cell_id", None), info))
+
+    def _begin_loading_cell(self) -> None:
+        """Begin the cell that loads the extension: its own beginning came before there was a hook."""
+        history = getattr(getattr(self.shell, "history_manager", None), "input_hist_raw", [])
+        if len(history) > 1:
+            self._begin(history[-1], cell_id_of(self.shell), None)
+
+    def _begin(self, source: str, cell_id: str | None, info: Any) -> None:
         self.seq += 1
-        self.cell_id = getattr(info, "cell_id", None)
+        self.cell_id = cell_id
         self._run_started = False
-        self._running = Start(self.seq, self.cell_id, redact_source(source), time.time())
-        self._open().write(self._running)
-        self.autologging.before_cell(source)
-        self._began = time.perf_counter()
+        redacted = redact_source(source)
+        self._running = RunningCell(self.seq, source, redacted, info, getattr(self.shell, "execution_count", 0))
+        self._guarded(lambda: self._write(Start(self.seq, cell_id, redacted, time.time())))
+        self._guarded(self.autologging.before_cell)
+        self._running.began = time.perf_counter()
 
     def _after(self, result: Any) -> None:
-        duration = time.perf_counter() - self._began
-        self._depth = max(0, self._depth - 1)  # an empty cell ends without having begun
-        if self._depth == 0 and self._running:
-            started, self._running = self._running, None
-            self._guarded(lambda: self._finish(started, result, duration))
+        cell = self._running
+        if _current is not self or cell is None or threading.get_ident() != self._thread or not cell.ends_with(result):
+            return
+        self._running = None
+        duration = time.perf_counter() - cell.began
+        try:
+            self._guarded(lambda: self._finish(cell, result, duration))
+        except KeyboardInterrupt:  # the cell has ended already: nothing is left to be interrupted
+            return
 
-    def _finish(self, started: Start, result: Any, duration: float) -> None:
-        names = names_of(started.source)
-        error = result.error_in_exec or result.error_before_exec
-        runs = self._runs_made() if self._run_started else []
-        models = fitted_models(started.seq, names.defined | names.changed, self.shell.user_ns)
-        for model in models:
-            self._open().write(model)
-        self._open().write(
-            End(
-                seq=started.seq,
-                outcome="error" if error else "ok",
-                duration=duration,
-                error=redact_source(f"{type(error).__name__}: {error}") if error else None,
-                result=_kind(result.result),
-                defined=sorted(names.defined),
-                used=sorted(names.used),
-                changed=sorted(names.changed),
-                runs=runs,
-            ),
-            sync=True,
-        )
-        if runs and self.stage is None:
-            self._background.add(lambda: self._attach(runs, started.seq))
+    def _finish(self, cell: RunningCell, result: Any, duration: float) -> None:
+        outcome = outcome_of(result)
+        runs: list[str] = []
+        names = NOTHING
+        try:
+            names = names_of(cell.redacted)
+            if self._run_started:
+                self._guarded(lambda: runs.extend(self._runs_made()))
+            if self._run_started or self._open_runs or self.stage:
+                self._guarded(lambda: self._record_models(cell.seq, names.defined | names.changed))
+            self._guarded(self.autologging.after_cell)
+        finally:
+            self._write(
+                End(
+                    seq=cell.seq,
+                    outcome=outcome.outcome,
+                    duration=duration,
+                    error=outcome.error,
+                    result=outcome.result,
+                    defined=sorted(names.defined),
+                    used=sorted(names.used),
+                    changed=sorted(names.changed),
+                    runs=runs,
+                ),
+                sync=True,
+            )
+        if self.stage is None:
+            for run_id in runs:
+                self._attach_later(run_id, cell.seq, cell.seq)
+            self._guarded(self._attach_ended)
+
+    def _record_models(self, seq: int, names: frozenset[str]) -> None:
+        for model in fitted_models(seq, names, self.shell.user_ns):
+            self._write(model)
 
     def _runs_made(self) -> list[str]:
         found = self.autologging.store.runs(
             where=f"tags.`nbops.session` = '{self.session}' and tags.`nbops.seq` = '{self.seq}'"
         )
+        self._open_runs |= {run.run_id: self.seq for run in found if run.status == "RUNNING"}
         return [run.run_id for run in reversed(found)]
 
-    def _attach(self, runs: list[str], seq: int) -> None:
+    def _attach_ended(self) -> None:
+        """Attach snapshots again to runs that were left open by their cell, now that they have ended."""
+        if self._open_runs:
+            import mlflow
+
+            if mlflow.active_run() is None:
+                ended, self._open_runs = self._open_runs, {}
+                for run_id, first in ended.items():
+                    if first < self.seq:
+                        self._attach_later(run_id, first, self.seq)
+
+    def _attach_later(self, run_id: str, first: int, last: int) -> None:
+        self._background.add(lambda: self._attach(run_id, first, last))
+
+    def _attach(self, run_id: str, first: int, last: int) -> None:
         from nbops.tracking import snapshots
 
-        for run_id in runs:
-            snapshots.attach(self.autologging.store, run_id, session=self.session, seq=seq)
+        snapshots.attach(self.autologging.store, run_id, session=self.session, first=first, last=last)
 
     def _on_read(self, read: Read) -> None:
-        if _current is not self:
+        if _current is self:
+            self._guarded(lambda: self._take_read(self.seq, read))
+
+    def _take_read(self, seq: int, read: Read) -> None:
+        source = read.source(self.project)
+        if read.frame is None:
+            if path := read.path:
+                self._background.add(lambda: self._write(Data(seq, source, read.reader, fingerprint_file(path))))
             return
-        seq = self.seq
+        frame = read.frame.copy(deep=False)
         if _copies_on_write():
-            self._background.add(lambda: self._record_read(seq, read))
+            self._background.add(lambda: self._record_frame(seq, source, read.reader, frame))
         else:
-            self._guarded(lambda: self._record_read(seq, read))
+            self._record_frame(seq, source, read.reader, frame)
 
-    def _record_read(self, seq: int, read: Read) -> None:
-        from nbops.snapshot.fingerprint import fingerprint_frame, schema_of
+    def _record_frame(self, seq: int, source: str, reader: str, frame: Any) -> None:
+        digest, columns = fingerprint_frame(frame), schema_of(frame)
+        self._write(Data(seq, source, reader, digest, len(frame), columns))
 
-        digest, columns = fingerprint_frame(read.frame), schema_of(read.frame)
-        self._open().write(Data(seq, read.source, read.reader, len(read.frame), columns, digest))
+    def _write(self, record: Record, *, sync: bool = False) -> None:
+        if self._writer:
+            self._writer.write(record, sync=sync)
 
-    def _open(self) -> Writer:
-        if self._writer is None:
-            import psutil
+    def _first_line(self) -> Session:
+        import psutil
 
-            self._writer = Writer(self.file)
-            started = psutil.Process().create_time()
-            self._writer.write(
-                Session(
-                    session=self.session,
-                    pid=os.getpid(),
-                    process_started=started,
-                    time=time.time(),
-                    notebook=self.notebook,
-                    stage=self.stage,
-                    run_id=self.stage_run,
-                )
-            )
-        return self._writer
+        return Session(
+            session=self.session,
+            pid=os.getpid(),
+            process_started=psutil.Process().create_time(),
+            time=time.time(),
+            host=platform.node(),
+            notebook=self.notebook,
+            stage=self.stage,
+            run_id=self.stage_run,
+        )
 
 
 def log_failure(project: Project) -> None:
@@ -238,20 +297,13 @@ def _copies_on_write() -> bool:
     return int(pd.__version__.partition(".")[0]) >= 3
 
 
-def _kind(value: Any) -> str | None:
-    """Return what a cell showed: plain numbers as they are, of everything else only type and shape."""
-    if value is None:
-        return None
-    if isinstance(value, _PLAIN):
-        return repr(value)
-    shape = getattr(value, "shape", None)
-    return f"{type(value).__name__} {shape}" if isinstance(shape, tuple) else type(value).__name__
+def _forget() -> None:
+    """Record no more: at the session's end, and in a forked child, whose cells are its parent's."""
+    global _current
+    _current = None
+    watch_pandas(None)
+    autolog.forget()
 
 
-def _notebook(shell: Any, project: Project) -> str | None:
-    """Return the notebook's path where the front end tells: JupyterLab's server by a variable, VS Code by a name."""
-    told = os.environ.get("JPY_SESSION_NAME") or shell.user_ns.get("__vsc_ipynb_file__")
-    if not told or not str(told).endswith(".ipynb"):
-        return None
-    path = Path(told)
-    return project.relative(path if path.is_absolute() else Path.cwd() / path.name)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -8,7 +8,9 @@ one.
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +24,14 @@ FORMAT = 1
 
 
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True, omit_defaults=True):
-    """The first line: which process, for which notebook."""
+    """The first line: which process, on which machine, for which notebook."""
 
     session: str
     pid: int
     process_started: float
     time: float
     format: int = FORMAT
+    host: str = ""
     notebook: str | None = None
     stage: str | None = None
     run_id: str | None = None
@@ -58,14 +61,14 @@ class End(msgspec.Struct, tag_field="type", tag="end", frozen=True, omit_default
 
 
 class Data(msgspec.Struct, tag_field="type", tag="data", frozen=True, omit_defaults=True):
-    """A cell read a table: where from, its rows, schema and fingerprint."""
+    """A cell read a table: where from, its rows, schema and fingerprint; of what was read in chunks, only the file's."""
 
     seq: int
     source: str
     reader: str
-    rows: int
-    columns: dict[str, str]
     digest: str
+    rows: int | None = None
+    columns: dict[str, str] = {}
 
 
 class Model(msgspec.Struct, tag_field="type", tag="model", frozen=True):
@@ -120,16 +123,28 @@ class SessionLog:
 
 
 class Writer:
-    """Appends records to a session's file; usable from several threads."""
+    """Appends records to a session's file; usable from several threads.
+
+    A line that couldn't be written whole (a full disk, or a kernel killed before this writer) is ended before the next.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.path = path
+        self._lock = threading.Lock()
+        self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
     def write(self, record: Record, *, sync: bool = False) -> None:
         """Append one line; with `sync`, return only when it's on the disk."""
-        os.write(self._descriptor, _encoder.encode(record) + b"\n")
+        with self._lock:
+            line = (b"\n" if self._torn else b"") + _encoder.encode(record) + b"\n"
+            self._torn = True
+            written = os.write(self._descriptor, line)
+            if written < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            self._torn = False
         if sync:
             os.fsync(self._descriptor)
 
@@ -139,7 +154,7 @@ class Writer:
 
 
 def read(path: Path) -> SessionLog:
-    """Read a session's file; a torn last line is left out.
+    """Read a session's file; a torn line is left out.
 
     Raises
     ------
@@ -155,6 +170,7 @@ def read(path: Path) -> SessionLog:
                 session = record
             case Start():
                 cells[record.seq] = Cell(record)
+                closed = None  # it was taken for dead too early
             case End() if record.seq in cells:
                 cells[record.seq].end = record
             case Data() if record.seq in cells:
@@ -166,6 +182,17 @@ def read(path: Path) -> SessionLog:
     if session is None:
         raise TrackingError("not a session file", where=str(path))
     return SessionLog(session, [cells[seq] for seq in sorted(cells)], closed)
+
+
+def read_session(path: Path) -> Session | None:
+    """Return only a session file's first line; None where it isn't whole, or not of a session."""
+    with path.open("rb") as stream:
+        line = stream.readline()
+    try:
+        record = _decoder.decode(line)
+    except msgspec.DecodeError:
+        return None
+    return record if isinstance(record, Session) else None
 
 
 def _records(path: Path) -> Iterator[Record]:

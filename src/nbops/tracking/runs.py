@@ -1,7 +1,8 @@
 """`nbops.run`: a run around any code, in a notebook or out of one.
 
-In a recorded kernel the run is tagged with its cell and gets its snapshot when the cell has ended; what autologging and
-``mlflow.*`` calls log inside lands in it. An exception ends it as FAILED, an interrupt as KILLED.
+In a recorded kernel the run is tagged with its cell and gets its snapshot when the cell has ended; elsewhere it gets the
+versions of the script and the environment at its end. What autologging and ``mlflow.*`` calls log inside lands in it. An
+exception ends it as FAILED, an interrupt as KILLED.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from nbops.project import Project
 from nbops.tracking.autolog import Autologging
 from nbops.tracking.recorder import current
 from nbops.tracking.redact import redact_value
+from nbops.tracking.snapshots import attach_script
+from nbops.tracking.store import EndStatus
 
 
 @contextmanager
@@ -44,9 +47,9 @@ def run(
     autologging.ensure()
     import mlflow
 
-    nested = mlflow.active_run() is not None
-    active = mlflow.start_run(run_name=name, tags=dict(tags or {}), nested=nested)
-    status = "FAILED"
+    around = mlflow.active_run()
+    active = mlflow.start_run(run_name=name, tags=dict(tags or {}), nested=around is not None)
+    status: EndStatus = "FAILED"
     try:
         if params:
             mlflow.log_params({key: redact_value(key, value) for key, value in params.items()})
@@ -56,4 +59,8 @@ def run(
         status = "KILLED"
         raise
     finally:
-        mlflow.end_run(status)
+        # the block may have left runs of its own open, or have ended this one: all but what was open around it ends
+        while (top := mlflow.active_run()) and (around is None or top.info.run_id != around.info.run_id):
+            mlflow.end_run(status)
+        if recorder is None:
+            attach_script(autologging.store, active.info.run_id)

@@ -1,25 +1,31 @@
 """Sessions that ended without saying so: a kernel that was killed leaves no last line.
 
 When the process of an unclosed session is gone, the runs that it left RUNNING are set to KILLED and the session is
-closed. A process is known by its id *and* its start time, because ids are used again.
+closed. A process is known by its id *and* its start time, because ids are used again; a process of another machine (the
+project lies on a shared disk) can't be asked, and counts as gone when its file has not grown for a week.
 """
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from nbops.errors import TrackingError
-from nbops.tracking.records import Closed, Session, SessionLog, Writer, read
+from nbops.tracking.records import Closed, Session, SessionLog, Writer, read, read_session
 from nbops.tracking.store import Store
 
 _TAIL = 256
+_STALE = 7 * 24 * 3600.0
 
 
-def logs(folder: Path) -> Iterator[SessionLog]:
-    """Return the sessions in `folder`, oldest first; files of a newer format or another kind are left out."""
+def logs(folder: Path, notebook: str) -> Iterator[SessionLog]:
+    """Return the sessions of a notebook, oldest first; files of a newer format or another kind are left out."""
     for path in sorted(folder.glob("*.jsonl")):
+        session = read_session(path)
+        if session is None or session.notebook != notebook:
+            continue
         try:
             yield read(path)
         except TrackingError:
@@ -32,28 +38,27 @@ def close_dead(store: Store) -> list[str]:
     for path in sorted(store.project.sessions.glob("*.jsonl")):
         if _is_closed(path):
             continue
-        try:
-            log = read(path)
-        except TrackingError:  # torn before its first line was whole: it never recorded anything
+        session = read_session(path)
+        if session is None or is_alive(session, path):  # None: torn before its first line was whole, so without a run
             continue
-        if is_alive(log.session):
-            continue
-        killed += _kill_runs(store, log.session)
+        killed += _kill_runs(store, session)
         writer = Writer(path)
         writer.write(Closed("killed", time.time()), sync=True)
         writer.close()
     return killed
 
 
-def is_alive(session: Session) -> bool:
-    """Whether the kernel of a session still runs."""
+def is_alive(session: Session, path: Path) -> bool:
+    """Whether the kernel of a session, recorded in `path`, still runs."""
     import psutil
 
+    if session.host and session.host != platform.node():
+        return time.time() - path.stat().st_mtime < _STALE
     try:
-        started = psutil.Process(session.pid).create_time()
+        process = psutil.Process(session.pid)
+        return abs(process.create_time() - session.process_started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-    return abs(started - session.process_started) < 1.0
 
 
 def _kill_runs(store: Store, session: Session) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from nbops.snapshot import code, environment, hardware
 from nbops.snapshot.fingerprint import fingerprint_file
-from nbops.tracking.records import Data, Model, SessionLog, read
+from nbops.tracking.records import Data, Model, read
 from nbops.tracking.redact import redact_source
 from nbops.tracking.schema import DatasetVersion
 from nbops.tracking.store import SNAPSHOT_ARTIFACT, Store
@@ -29,7 +30,8 @@ def attach(
     run_id: str,
     *,
     session: str,
-    seq: int | None = None,
+    first: int = 1,
+    last: int | None = None,
     inputs: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Attach the five versions to a run and return the snapshot.
@@ -42,36 +44,49 @@ def attach(
         The run.
     session
         The session whose cells made it.
-    seq
-        The cell that made it; its history up to there counts. None: the whole session did (a pipeline stage).
+    first, last
+        The cells during which it was made: their models count, and all code and data from the session's start to the
+        last. By default it's the whole session (a pipeline stage).
     inputs
         Files or folders that were declared as inputs, by name.
     """
     log = read(store.project.sessions / f"{session}.jsonl")
-    snapshot = _compose(store, run_id, log, seq, inputs or {})
+    history = [cell for cell in log.cells if last is None or cell.start.seq <= last]
+    executed = [code.Cell(cell.start.cell_id, cell.start.source) for cell in history]
+    reads = [data for cell in history for data in cell.data]
+    made = [model for cell in history if cell.start.seq >= first for model in cell.models]
+    return _attach(store, run_id, executed, _data(store, reads, inputs or {}), made)
+
+
+def attach_script(store: Store, run_id: str) -> dict[str, Any]:
+    """Attach the versions that code outside of a recorded kernel has: its script, environment and experiment."""
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    script = Path(main) if main else None
+    executed = [code.Cell(None, redact_source(script.read_text("utf-8", "replace")))] if script else []
+    return _attach(store, run_id, executed, {"digest": None, "datasets": []}, [])
+
+
+def _attach(
+    store: Store, run_id: str, executed: Sequence[code.Cell], data: dict[str, Any], made: Sequence[Model]
+) -> dict[str, Any]:
+    run = store.client.get_run(run_id)
+    found = environment.capture()
+    snapshot: dict[str, Any] = {
+        "format": FORMAT,
+        "code": _code(store, executed),
+        "data": data,
+        "model": _model(made),
+        "environment": _environment(found),
+        "experiment": _experiment(run.info.run_name, dict(run.data.params), dict(run.data.metrics)),
+    }
     digests = {f"nbops.{kind}": part["digest"] for kind, part in snapshot.items() if _has_digest(part)}
     store.log(run_id, tags=digests)
     store.log_datasets(run_id, [DatasetVersion(**dataset) for dataset in snapshot["data"]["datasets"]])
     if diff := snapshot["code"].pop("diff"):
         store.log_text(run_id, diff, "nbops/code.diff")
-    store.log_text(run_id, environment.capture().lock, "nbops/environment.lock")
+    store.log_text(run_id, found.lock, "nbops/environment.lock")
     store.log_text(run_id, json.dumps(snapshot, indent=1), SNAPSHOT_ARTIFACT)
     return snapshot
-
-
-def _compose(store: Store, run_id: str, log: SessionLog, seq: int | None, inputs: Mapping[str, Path]) -> dict[str, Any]:
-    history = [cell for cell in log.cells if seq is None or cell.start.seq <= seq]
-    executed = [code.Cell(cell.start.cell_id, cell.start.source) for cell in history]
-    made = [model for cell in history if seq is None or cell.start.seq == seq for model in cell.models]
-    run = store.client.get_run(run_id)
-    return {
-        "format": FORMAT,
-        "code": _code(store, executed),
-        "data": _data(store, [data for cell in history for data in cell.data], inputs),
-        "model": _model(made),
-        "environment": _environment(),
-        "experiment": _experiment(run.info.run_name, dict(run.data.params), dict(run.data.metrics)),
-    }
 
 
 def _code(store: Store, executed: Sequence[code.Cell]) -> dict[str, Any]:
@@ -111,8 +126,7 @@ def _model(made: Sequence[Model]) -> dict[str, Any]:
     return {"digest": _digest([[m["name"], m["digest"]] for m in models]) if models else None, "models": models}
 
 
-def _environment() -> dict[str, Any]:
-    version = environment.capture()
+def _environment(version: environment.Environment) -> dict[str, Any]:
     return {
         "digest": version.digest,
         "python": version.python,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -32,6 +33,7 @@ SNAPSHOT_ARTIFACT = "nbops/snapshot.json"
 _MAX_PARAM = 6000
 _MAX_BATCH = 100
 _MAX_RUNS = 50_000
+_PREFIX = re.compile("[0-9a-f]{4,32}")
 
 
 class Store:
@@ -230,20 +232,21 @@ class Store:
         )
 
     def resolve(self, ref: str) -> str:
-        """Return the whole id for a run's id, prefix or name, or for ``latest``."""
-        runs = self.runs(limit=_MAX_RUNS)
-        if ref == "latest" and runs:
-            return runs[0].run_id
-        for matches in (
-            [run.run_id for run in runs if run.run_id == ref],
-            [run.run_id for run in runs if len(ref) >= 4 and run.run_id.startswith(ref)],
-            [run.run_id for run in runs if run.name == ref],
-        ):
-            if len(matches) == 1:
-                return matches[0]
-            if matches:
-                ids = ", ".join(match[:12] for match in matches[:5])
-                raise TrackingError(f"'{ref}' fits {len(matches)} runs: {ids}", remedy="give more of the id")
+        """Return the whole id for a run's id, prefix (four characters or more) or name, or for ``latest``."""
+        if "'" not in ref:
+            by_prefix = f"attributes.run_id LIKE '{ref.lower()}%'"
+            for where in ("",) if ref == "latest" else (by_prefix, f"attributes.run_name = '{ref}'"):
+                if where == by_prefix and not _PREFIX.fullmatch(ref.lower()):
+                    continue
+                matches = [run.run_id for run in self.runs(limit=1 if ref == "latest" else 6, where=where)]
+                if len(matches) == 1:
+                    return matches[0]
+                if matches:
+                    ids = ", ".join(match[:12] for match in matches[:5])
+                    raise TrackingError(
+                        f"'{ref}' fits {'more than five' if len(matches) > 5 else len(matches)} runs: {ids}",
+                        remedy="give more of the id",
+                    )
         raise TrackingError(f"no run '{ref}'", remedy="`nbops runs` lists them")
 
     def read_json(self, run_id: str, artifact_path: str) -> dict[str, Any]:
@@ -283,16 +286,24 @@ def _summary(run: Run, experiment: str) -> RunSummary:
 
 
 def _dataset(dataset: Any) -> DatasetVersion:
-    schema = json.loads(dataset.schema or "{}")
-    specs = schema.get("mlflow_colspec", []) if isinstance(schema, dict) else []
-    source = json.loads(dataset.source or "{}")
+    specs = _json_object(dataset.schema).get("mlflow_colspec") or []
+    rows = _json_object(dataset.profile).get("num_rows")
     return DatasetVersion(
         name=dataset.name,
-        source=str(source.get("uri", "")) if isinstance(source, dict) else str(source),
+        source=str(_json_object(dataset.source).get("uri", "")) or str(dataset.source or ""),
         digest=dataset.digest,
-        rows=json.loads(dataset.profile or "{}").get("num_rows"),
-        columns={spec["name"]: spec["type"] for spec in specs if "name" in spec},
+        rows=rows if isinstance(rows, int) else None,
+        columns={spec["name"]: spec["type"] for spec in specs if "name" in spec and "type" in spec},
     )
+
+
+def _json_object(text: str | None) -> dict[str, Any]:
+    """Return a JSON object's content, empty for anything else: a dataset that others logged may hold any text."""
+    try:
+        content = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _colspec(columns: Mapping[str, str]) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""What IPython and the front end tell of a cell: which notebook, which cell, when it is over and how it ended."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nbops.project import Project
+from nbops.tracking.redact import redact_source
+
+_PLAIN = (bool, int, float, complex)
+_MAX_ERROR = 2000
+
+
+@dataclass(slots=True)
+class RunningCell:
+    """The cell that runs; `info` is what IPython gave at its beginning, None for the cell that loads nbops."""
+
+    seq: int
+    source: str
+    redacted: str
+    info: Any
+    count: int
+    began: float = 0.0
+
+    def ends_with(self, result: Any) -> bool:
+        """Whether `result` is this cell's; None stands for an awaiting cell that was cancelled."""
+        if result is None:
+            return True
+        return result.info is self.info or (self.info is None and result.info.raw_cell == self.source)
+
+    def is_over(self, shell: Any) -> bool:
+        """Whether the cell that loaded nbops ended without telling; of every other cell the end is told."""
+        return self.info is None and getattr(shell, "execution_count", 0) > self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a cell ended: `error` is the exception's type and message, `result` the kind of what it showed."""
+
+    outcome: Literal["ok", "error"]
+    error: str | None = None
+    result: str | None = None
+
+
+def outcome_of(result: Any) -> Outcome:
+    """Return how a cell ended; the methods of the user's own exceptions and values may raise anything."""
+    if result is None:
+        return Outcome("error", "CancelledError")
+    error = result.error_in_exec or result.error_before_exec
+    try:
+        if error is None:
+            return Outcome("ok", result=_kind(result.result))
+        told = redact_source(str(error)[:_MAX_ERROR])
+        return Outcome("error", f"{type(error).__name__}: {told}" if told else type(error).__name__)
+    except Exception:  # noqa: BLE001  # then its type is all that can be told
+        return Outcome("error" if error else "ok", type(error).__name__ if error else None)
+
+
+def _kind(value: Any) -> str | None:
+    """Return what a cell showed: plain numbers as they are, of everything else only type and shape."""
+    if value is None:
+        return None
+    if isinstance(value, _PLAIN):
+        return repr(value)
+    shape = getattr(value, "shape", None)
+    return f"{type(value).__name__} {shape}" if isinstance(shape, tuple) else type(value).__name__
+
+
+def cell_id_of(shell: Any) -> str | None:
+    """Return the id of the cell that the kernel is executing, from the front end's own request."""
+    kernel = getattr(shell, "kernel", None)
+    request = kernel.get_parent("shell") if kernel else {}
+    return ((request or {}).get("metadata") or {}).get("cellId")
+
+
+def notebook_of(shell: Any, project: Project) -> str | None:
+    """Return the notebook's path where the front end tells: JupyterLab's server by a variable, VS Code by a name."""
+    told = os.environ.get("JPY_SESSION_NAME") or shell.user_ns.get("__vsc_ipynb_file__")
+    if not told or not str(told).endswith(".ipynb"):
+        return None
+    path = Path(told)
+    return project.relative(path if path.is_absolute() else Path.cwd() / path.name)
