@@ -87,6 +87,7 @@ def _launch(desk: Desk, folder: Path, share: Path) -> subprocess.Popen[bytes]:
         "JUPYTER_CONFIG_PATH": str(REPOSITORY / "jupyter-config"),
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "OMP_NUM_THREADS": "1",  # a fit with more threads than free cores takes minutes instead of seconds
     }
     environment.pop("MPLBACKEND", None)  # kernels draw into the notebook
     command = [
