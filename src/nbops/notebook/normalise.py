@@ -17,6 +17,7 @@ _MAGIC_LINE = re.compile(
     r"(?P<magic>[%!][^=].*|\?{1,2}[%\w.*\[\]]+|[%\w.*\[\]]+\?{1,2});?\s*$"
 )
 _SHORT = 8
+_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # the last two: nested too deeply
 _PYTHON_MAGICS = ("capture", "memray_flamegraph", "memit", "mprun", "nbops", "prun", "scalene", "time", "timeit")
 
 
@@ -39,7 +40,7 @@ def without_magics(source: str) -> str:
     _, body = split_cell_magic(source)
     try:
         ast.parse(body)
-    except (SyntaxError, ValueError):
+    except _UNREADABLE:
         return "\n".join(_plain(line) for line in body.split("\n"))
     return body
 
@@ -50,7 +51,7 @@ def parse(source: str) -> ast.Module | None:
         return None
     try:
         return ast.parse(without_magics(source))
-    except (SyntaxError, ValueError, RecursionError):
+    except _UNREADABLE:
         return None
 
 
