@@ -72,13 +72,16 @@ class Window:
             self.page.wait_for_timeout(200)
         return pytest.fail(f"badges are still {self.outcomes()}")
 
-    def open_panel(self, width: int = 380) -> None:
+    def open_panel(self) -> None:
         self.page.click('.jp-SideBar [data-id="nbops-runs"]')
         self.page.wait_for_selector(".nbops-panel .nbops-project")
+        self.widen_panel(380)
+
+    def widen_panel(self, width: int) -> None:
         handle = self.page.locator("#jp-main-split-panel > .lm-SplitPanel-handle").first.bounding_box()
         self.page.mouse.move(handle["x"] + 1, 400)
         self.page.mouse.down()
-        self.page.mouse.move(handle["x"] + width - 240, 400, steps=4)
+        self.page.mouse.move(width, 400, steps=4)
         self.page.mouse.up()
 
     def run_names(self) -> list[str]:
@@ -144,6 +147,14 @@ def test_a_notebooks_cells_and_runs_show_while_they_happen(open_notebook: Any, t
     for expected in ("0.7342", "window", "environment", "chirps.csv", "chirp.ipynb"):
         assert expected in text
 
+    # In a wide panel the cards are rows of a table with heads.
+    page.fill(".nbops-filter", "")
+    assert not page.is_visible(".nbops-runs th >> nth=3")
+    window.widen_panel(900)
+    page.wait_for_selector(".nbops-runs th:has-text('Versions')")
+    page.screenshot(path=str(tmp_path / "wide.png"))
+    window.widen_panel(380)
+
     # From the run to the cell that made it, and by the cell's badge to the run.
     page.click(".nbops-facts .nbops-link")
     page.wait_for_selector(".jp-Notebook >> nth=0")
@@ -205,6 +216,7 @@ def _take_pictures(window: Window, run: dict[str, Any], tmp_path: Path) -> None:
     for theme, path in (("Light", picture), ("Dark", picture.with_stem(f"{picture.stem}-dark"))):
         window.command("apputils:change-theme", theme=f"JupyterLab {theme}")
         page.wait_for_selector(f'body[data-jp-theme-name="JupyterLab {theme}"]', state="attached")
-        page.wait_for_timeout(1500)
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(1500)  # for the theme's style sheet to be drawn
         page.screenshot(path=str(path))
         assert path.stat().st_size > 20_000
