@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+_LONG = 16
+
+
 @click.command(name="runs")
 @click.argument("project", type=click.Path(path_type=Path), required=False)
 @click.option("-n", "--limit", default=20, show_default=True, help="Show at most so many, newest first.")
@@ -42,6 +45,12 @@ def command(project: Path | None, limit: int, where: str, as_json: bool) -> None
         tables.print_table(_table(runs))
 
 
+def _telling(param: tuple[str, str]) -> tuple[bool, bool, str]:
+    """Order params by what they tell: short values of plain names before nested ones and whole objects."""
+    name, value = param
+    return "__" in name, len(value) > _LONG, name
+
+
 def _table(runs: list[RunSummary]) -> Table:
     kinds = " ".join(kind[:8].ljust(8) for kind in VERSION_KINDS)
     table = tables.plain_table("", "run", "name", "status", "started", ">took", "params", "metrics", kinds)
@@ -55,7 +64,7 @@ def _table(runs: list[RunSummary]) -> Table:
             tables.status_text(run.status),
             tables.ago(run.started),
             tables.took(run),
-            tables.pairs(sorted(run.params.items())),
+            tables.pairs(sorted(run.params.items(), key=_telling)),
             tables.pairs([(key, tables.number(value)) for key, value in sorted(run.metrics.items())]),
             " ".join((getattr(run.versions, kind) or "-").ljust(8) for kind in VERSION_KINDS),
         )

@@ -13,6 +13,7 @@ from nbops.tracking.schema import VERSION_KINDS, RunSummary, Versions
 if TYPE_CHECKING:
     from rich.table import Table
 
+_WIDEST = 24
 _STATUS_STYLE = {"FINISHED": "green", "FAILED": "red", "KILLED": "red", "RUNNING": "yellow"}
 
 
@@ -76,6 +77,11 @@ def versions_text(versions: Versions) -> str:
 
 
 def pairs(values: Sequence[tuple[str, str]], limit: int = 4) -> str:
-    """Return ``a=1 b=2 …`` for at most `limit` pairs."""
-    shown = " ".join(f"{key}={value}" for key, value in values[:limit])
+    """Return ``a=1 b=2 …`` for at most `limit` pairs, long values cut."""
+    shown = " ".join(f"{key}={_cut(value)}" for key, value in values[:limit])
     return f"{shown} …" if len(values) > limit else shown
+
+
+def _cut(value: str) -> str:
+    line = " ".join(value.split())
+    return line if len(line) <= _WIDEST else f"{line[: _WIDEST - 1]}…"

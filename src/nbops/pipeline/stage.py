@@ -9,6 +9,7 @@ nothing outside the work folder has changed. The executed notebook is kept eithe
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import time
@@ -89,6 +90,7 @@ def prepare(workspace: Workspace, stage: Stage, key: str, *, run_id: str, inputs
     }
     write(folder / "input.ipynb", inject(stage.document, values))
     shown = project.relative(workspace.executed(stage.name, key[:8]))
+    # Stages share the cores: OpenMP threads that spin while they wait cost a busy machine several times the work itself.
     kernel = KernelSession(
         folder=stage.notebook.parent,
         scratch=folder / "kernel",
@@ -99,6 +101,7 @@ def prepare(workspace: Workspace, stage: Stage, key: str, *, run_id: str, inputs
             "NBOPS_RUN_ID": run_id,
             "NBOPS_SESSION": session,
             "MLFLOW_TRACKING_URI": project.tracking_uri,
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         },
         setup=SETUP,
         expressions={name: _METRIC.format(name=name) for name in stage.metrics},
