@@ -94,11 +94,15 @@ def _serve(python: Path, bundle: Bundle, arguments: list[str]) -> None:
 def _read_rows(path: Path, where: str, rows: int, bundle: Bundle) -> pd.DataFrame:
     import pandas as pd
 
-    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".json": pd.read_json, ".feather": pd.read_feather}
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
+        ".csv": lambda path: pd.read_csv(path),
+        ".feather": lambda path: pd.read_feather(path),
+        ".json": lambda path: pd.read_json(path),
+        ".parquet": lambda path: pd.read_parquet(path),
+    }
     if path.suffix not in readers:
         raise ServeError(f"can't read '{path.suffix}' files", where=str(path), remedy=f"one of {', '.join(readers)}")
-    read: Callable[[Path], pd.DataFrame] = readers[path.suffix]
-    frame = read(path)
+    frame = readers[path.suffix](path)
     if where:
         try:
             frame = frame.query(where)
