@@ -1,5 +1,6 @@
 // Reads the free-form parts of a run's snapshot: whatever is missing or of another shape is left out.
 import type { RunDetail } from '../api/schema';
+import { plural } from './format';
 import type { VersionKind } from './runs';
 
 export interface SnapshotCell {
@@ -31,15 +32,12 @@ export function describeVersion(detail: RunDetail, kind: VersionKind): string {
       const cells = executedCells(detail).length;
       const where = [text(own['branch']), commit].filter(Boolean).join(' @ ');
       const dirty = own['dirty'] === true ? 'uncommitted changes' : '';
-      return join(where, dirty, cells ? `${cells} cell${cells === 1 ? '' : 's'} executed` : '');
+      return join(where, dirty, cells ? `${plural(cells, 'cell')} executed` : '');
     }
     case 'data': {
       const rows = detail.datasets.reduce((sum, dataset) => sum + (dataset.rows ?? 0), 0);
       const count = detail.datasets.length;
-      return join(
-        count ? `${count} dataset${count === 1 ? '' : 's'}` : '',
-        rows ? `${rows.toLocaleString('en-US')} rows` : ''
-      );
+      return join(count ? plural(count, 'dataset') : '', rows ? plural(rows, 'row') : '');
     }
     case 'model': {
       const models = own['models'];
@@ -54,12 +52,12 @@ export function describeVersion(detail: RunDetail, kind: VersionKind): string {
       const distributions = own['distributions'];
       const count = isPart(distributions) ? Object.keys(distributions).length : 0;
       const python = text(own['python']);
-      return join(python && `Python ${python}`, count ? `${count} packages` : '');
+      return join(python && `Python ${python}`, count ? plural(count, 'package') : '');
     }
     case 'experiment': {
       const params = Object.keys(detail.summary.params).length;
       const metrics = Object.keys(detail.summary.metrics).length;
-      return `${params} params, ${metrics} metrics`;
+      return `${plural(params, 'param')}, ${plural(metrics, 'metric')}`;
     }
   }
 }
