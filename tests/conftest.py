@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from nbops.project import Project
+
+if TYPE_CHECKING:
+    from loop import Loop
 
 # A kernel or server that a test starts must not find the user's own settings.
 _FOREIGN = ("MLFLOW_", "NBOPS_", "JUPYTER_", "JPY_", "IPYTHONDIR")
@@ -42,6 +46,14 @@ def project(tmp_path: Path) -> Project:
     root.mkdir()
     (root / "nbops.toml").write_text('[project]\nname = "trial"\n', encoding="utf-8")
     return Project.find(root)
+
+
+@pytest.fixture(scope="session")
+def loop(tmp_path_factory: pytest.TempPathFactory, isolated_environment: None) -> Loop:
+    """Return a project that went through the whole loop, made once a session."""
+    from loop import go_through
+
+    return go_through(tmp_path_factory.mktemp("loop") / "biopsy")
 
 
 @pytest.hookimpl(hookwrapper=True)

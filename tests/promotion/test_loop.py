@@ -11,14 +11,13 @@ import httpx
 import pandas as pd
 import pytest
 
+from loop import Loop
 from nbops.errors import GateFailed, PromotionError, ProofFailed
 from nbops.promotion import environments, running
 from nbops.promotion.bundle import open_bundle, package
 from nbops.promotion.candidates import from_pipeline, from_run
 from nbops.promotion.capture import FOLDER
 from nbops.promotion.promote import promote
-
-from .conftest import Loop
 
 pytestmark = pytest.mark.slow
 

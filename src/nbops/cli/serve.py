@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nbops.promotion.bundle import Bundle
 
 _SINGLE_ROWS = 200
+_SHOWN_COLUMNS = 6
 
 
 @click.command(name="serve")
@@ -171,8 +172,9 @@ def _report(
     import pandas as pd
 
     predictions = pd.Series(sent.predictions, name=output)
-    shown = frame.reset_index(drop=True).assign(**{output: predictions}).head(5)
-    table = tables.plain_table("predictions (the first rows)", *shown.columns)
+    shown = frame.iloc[:5, :_SHOWN_COLUMNS].reset_index(drop=True).assign(**{output: predictions})
+    more = f", and {frame.shape[1] - _SHOWN_COLUMNS} more columns" if frame.shape[1] > _SHOWN_COLUMNS else ""
+    table = tables.plain_table(f"predictions (the first rows{more})", *shown.columns)
     for row in shown.itertuples(index=False):
         table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
     tables.print_table(table)
