@@ -23,9 +23,10 @@ _HOMES = {
     "unload_ipython_extension": "nbops.magics",
 }
 
-__all__ = ["NbopsError", "Project", "Store", "__version__", "run"]
+__all__ = ["NbopsError", "Project", "Store", "__version__", "panels", "run"]
 
 if TYPE_CHECKING:
+    from nbops import panels
     from nbops.errors import NbopsError
     from nbops.project import Project
     from nbops.tracking.runs import run
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name == "panels":
+        return import_module("nbops.panels")
     raise AttributeError(f"module 'nbops' has no attribute {name!r}")
 
 

@@ -24,6 +24,10 @@ def command(context: click.Context, project: Path | None) -> None:
       nbops lab
       nbops lab notebooks/flights --no-browser --port 8890
     """
+    from nbops.lab import extension_folder
+
+    if extension_folder() is None:
+        click.echo("nbops' JupyterLab extension was left out of this installation (it needs npm when built)", err=True)
     root = Project.find(project).root
     os.chdir(root)
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *context.args])
