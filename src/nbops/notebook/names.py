@@ -1,18 +1,19 @@
 """Which names a piece of code defines, uses and may change.
 
 One pass over the syntax tree in the order of evaluation. A name is *used* when it is read before the code itself has
-surely bound it; names read inside a function count when the function is defined, unless the code binds them at
-its top level. A name is *changed* when something is assigned through it (``x[...] =``, ``x.a =``), when one of
+surely bound it; names read inside a function count unless the code has bound them by the first call that follows, or
+by its end. A name is *changed* when something is assigned through it (``x[...] =``, ``x.a =``), when one of
 its methods is called, or when it's handed to a call whose result is thrown away: more rather than less.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nbops.notebook.normalise import parse
+from nbops.notebook.scopes import evaluated_at_definition, scope_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def root_name(node: ast.AST) -> str | None:
 
 def free_names(function: ast.AST) -> frozenset[str]:
     """Return the names that a function, lambda, class or comprehension takes from outside of itself."""
-    return frozenset(_free(function))
+    return frozenset(scope_of(function).free)
 
 
 class _TopLevel(ast.NodeVisitor):
@@ -78,14 +79,16 @@ class _TopLevel(ast.NodeVisitor):
         self.bound: set[str] = set()
         self.defined: set[str] = set()
         self.used: set[str] = set()
-        self.deferred: set[str] = set()
+        self.deferred: set[str] = set()  # read by functions, whenever they will be called
+        self.assigned_inside: set[str] = set()  # by functions, as `global`
         self.changed: set[str] = set()
         self.stars: set[str] = set()
 
     def names(self) -> Names:
-        used = self.used | (self.deferred - self.defined)
+        used = self.used | (self.deferred - self.bound)
+        defined = self.defined | self.assigned_inside
         return Names(
-            frozenset(self.defined), frozenset(used - _SHELL), frozenset(self.changed - _SHELL), frozenset(self.stars)
+            frozenset(defined), frozenset(used - _SHELL), frozenset(self.changed - _SHELL), frozenset(self.stars)
         )
 
     def _bind(self, name: str) -> None:
@@ -94,6 +97,18 @@ class _TopLevel(ast.NodeVisitor):
 
     def _read(self, names: Iterable[str]) -> None:
         self.used.update(name for name in names if name not in self.bound)
+
+    def _called(self) -> None:
+        """Something is called: it may be any function so far."""
+        self._read(self.deferred)
+
+    def _perhaps(self, *nodes: ast.AST | None) -> None:
+        """Visit what may not be evaluated, or not to its end."""
+        before = set(self.bound)
+        for node in nodes:
+            if node:
+                self.visit(node)
+        self.bound &= before
 
     def _branches(self, *branches: Iterable[ast.AST]) -> None:
         """Visit alternatives: only what every one of them binds is surely bound afterwards."""
@@ -128,8 +143,26 @@ class _TopLevel(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         self.generic_visit(node)
+        self._called()
         if isinstance(node.func, ast.Attribute) and (root := root_name(node.func)):
             self.changed.add(root)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        self.visit(node.values[0])
+        self._perhaps(*node.values[1:])
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        self.visit(node.test)
+        self._branches([node.body], [node.orelse])
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        self.visit(node.left)
+        self.visit(node.comparators[0])
+        self._perhaps(*node.comparators[1:])
+
+    def visit_Assert(self, node: ast.Assert) -> None:
+        self.visit(node.test)
+        self._perhaps(node.msg)
 
     def visit_Expr(self, node: ast.Expr) -> None:
         self.visit(node.value)
@@ -171,17 +204,21 @@ class _TopLevel(ast.NodeVisitor):
                 self._bind(alias.asname or alias.name)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        for outside in _evaluated_at_definition(node):
+        for outside in evaluated_at_definition(node):
             self.visit(outside)
-        self.deferred.update(_free(node) - {node.name})
+        inside = scope_of(node)
+        self.deferred.update(inside.free)
+        self.assigned_inside.update(inside.assigned_outside)
+        if node.decorator_list:
+            self._called()
         self._bind(node.name)
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        for outside in _evaluated_at_definition(node):
+        for outside in evaluated_at_definition(node):
             self.visit(outside)
-        self.deferred.update(_free(node) - self.bound)
+        self.deferred.update(scope_of(node).free)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         for outside in [*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)]:
@@ -189,14 +226,20 @@ class _TopLevel(ast.NodeVisitor):
         inside = _TopLevel()
         for statement in node.body:
             inside.visit(statement)
+        if _calls(node):
+            self._called()
         self._read(inside.used)
-        self.deferred.update(inside.deferred - {node.name})
+        self.deferred.update(inside.deferred)
+        self.assigned_inside.update(inside.assigned_inside)
+        if node.decorator_list:
+            self._called()
         self._bind(node.name)
 
     def _visit_comprehension(self, node: ast.AST) -> None:
-        self._read(_free(node))
-        for walrus in (child for child in ast.walk(node) if isinstance(child, ast.NamedExpr)):
-            self._bind(walrus.target.id)
+        self._read(scope_of(node).free)
+        if _calls(node):
+            self._called()
+        self.defined.update(child.target.id for child in ast.walk(node) if isinstance(child, ast.NamedExpr))
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _visit_comprehension
 
@@ -206,27 +249,23 @@ class _TopLevel(ast.NodeVisitor):
 
     def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
         self.visit(node.iter)
-        before = set(self.bound)
-        self.visit(node.target)
-        for statement in node.body:
-            self.visit(statement)
-        self.bound = before
-        for statement in node.orelse:
-            self.visit(statement)
+        self._perhaps(node.target, *node.body)
+        self._perhaps(*node.orelse)
 
     visit_AsyncFor = visit_For
 
     def visit_While(self, node: ast.While) -> None:
         self.visit(node.test)
-        self._branches(node.body, node.orelse)
+        self._perhaps(*node.body)
+        self._perhaps(*node.orelse)
 
     def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
         before = set(self.bound)
         self._branches([*node.body, *node.orelse], *([handler] for handler in node.handlers))
-        if not node.handlers:
-            self.bound |= before
+        after, self.bound = self.bound, before & self.bound
         for statement in node.finalbody:
             self.visit(statement)
+        self.bound |= after
 
     visit_TryStar = visit_Try
 
@@ -259,94 +298,5 @@ class _TopLevel(ast.NodeVisitor):
             self._bind(node.rest)
 
 
-def _evaluated_at_definition(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Iterator[ast.AST]:
-    arguments = node.args
-    yield from arguments.defaults
-    yield from (default for default in arguments.kw_defaults if default is not None)
-    if isinstance(node, ast.Lambda):
-        return
-    yield from node.decorator_list
-    for argument in _arguments(arguments):
-        if argument.annotation:
-            yield argument.annotation
-    if node.returns:
-        yield node.returns
-
-
-def _arguments(arguments: ast.arguments) -> list[ast.arg]:
-    extra = [argument for argument in (arguments.vararg, arguments.kwarg) if argument]
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *extra]
-
-
-def _free(node: ast.AST) -> set[str]:
-    """Return what the body of one function-like scope takes from outside."""
-    collector = _FunctionScope()
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-        collector.local.update(argument.arg for argument in _arguments(node.args))
-        collector.local.update(parameter.name for parameter in getattr(node, "type_params", []))
-        body = node.body if isinstance(node.body, list) else [node.body]
-        for statement in body:
-            collector.visit(statement)
-    elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-        for child in ast.iter_child_nodes(node):
-            collector.visit(child)
-    else:
-        collector.visit(node)
-    return (collector.read - collector.local) | collector.declared_global
-
-
-class _FunctionScope(ast.NodeVisitor):
-    """Collects what one function reads and binds; nested scopes are asked for their own free names."""
-
-    def __init__(self) -> None:
-        self.local: set[str] = set()
-        self.read: set[str] = set()
-        self.declared_global: set[str] = set()
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Load):
-            self.read.add(node.id)
-        elif node.id not in self.declared_global:
-            self.local.add(node.id)
-
-    def visit_Global(self, node: ast.Global) -> None:
-        self.declared_global.update(node.names)
-        self.local.difference_update(node.names)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        for outside in _evaluated_at_definition(node):
-            self.visit(outside)
-        self.read.update(_free(node))
-        self.local.add(node.name)
-
-    visit_AsyncFunctionDef = visit_FunctionDef
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        for outside in _evaluated_at_definition(node):
-            self.visit(outside)
-        self.read.update(_free(node))
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        for outside in [*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)]:
-            self.visit(outside)
-        inside = _TopLevel()
-        for statement in node.body:
-            inside.visit(statement)
-        self.read.update(inside.used | inside.deferred)
-        self.local.add(node.name)
-
-    def _visit_comprehension(self, node: ast.AST) -> None:
-        self.read.update(_free(node))
-
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _visit_comprehension
-
-    def visit_Import(self, node: ast.Import) -> None:
-        self.local.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        self.local.update(alias.asname or alias.name for alias in node.names)
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        if node.name:
-            self.local.add(node.name)
-        self.generic_visit(node)
+def _calls(node: ast.AST) -> bool:
+    return any(isinstance(child, ast.Call) for child in ast.walk(node))

@@ -1,8 +1,9 @@
 """Fingerprints of content: the same in every session and on every machine, and different for every change.
 
-A frame is turned, column by column, into one canonical Arrow form (large strings, decoded dictionaries, nanosecond
-timestamps, one chunk) and its buffers are hashed with XXH3-128, together with names, dtypes, order and index. Slots
-under nulls are zeroed first, because Arrow leaves them undefined. Files are hashed by their bytes.
+A frame is turned, column by column, into one canonical Arrow form (large strings, decoded dictionaries, one chunk) and its
+buffers are hashed with XXH3-128, together with names, dtypes, order and index. Slots under nulls are zeroed first, because
+Arrow leaves them undefined. Missing is missing: None, NaN, NaT and NA are one in a column; 0.0 and -0.0 are two values,
+since what is computed from them can differ. Files are hashed by their bytes.
 
 XXH3 is not cryptographic: it finds changes, it doesn't stop forgeries. (Yann Collet, xxHash specification, 2023.)
 """
@@ -32,17 +33,13 @@ def fingerprint_file(path: Path) -> str:
 
 def fingerprint_frame(frame: pd.DataFrame) -> str:
     """Return 32 hex digits over a frame's values, dtypes, column names and their order, and index."""
-    import pandas as pd
     import xxhash
 
     running = xxhash.xxh3_128()
     running.update(f"frame 1 {len(frame)} {frame.shape[1]}".encode())
     index = frame.index
-    if isinstance(index, pd.RangeIndex):
-        running.update(f"range {index.start} {index.step} {index.name!r}".encode())
-    else:
-        for level in range(index.nlevels):
-            _update(running, f"index {index.names[level]!r}", index.get_level_values(level))
+    for level in range(index.nlevels):
+        _update(running, f"index {index.names[level]!r}", index.get_level_values(level))
     for position, name in enumerate(frame.columns):
         _update(running, f"column {name!r}", frame.iloc[:, position])
     return str(running.hexdigest())
@@ -54,13 +51,14 @@ def schema_of(frame: pd.DataFrame) -> dict[str, str]:
 
 
 def _update(running: Any, label: str, values: Any) -> None:
-    dtype = str(values.dtype)
-    running.update(f"{label} {'str' if dtype in ('object', 'string') else dtype}".encode())
+    dtype = "str" if str(values.dtype) in ("object", "string") else str(values.dtype)
+    ordered = " ordered" if getattr(values.dtype, "ordered", False) else ""
+    running.update(f"{label} {dtype}{ordered}".encode())
     array = _canonical(values)
-    if array is None:  # mixed Python objects: Arrow has no type for them, their text has to do
+    if array is None:  # mixed Python objects: Arrow has no type for them
         for value in values:
-            text = f"{type(value).__name__} {value!r}".encode("utf-8", "surrogatepass")
-            running.update(f"{len(text)} ".encode() + text)
+            content = _object_bytes(value)
+            running.update(f"{len(content)} ".encode() + content)
         return
     running.update(str(array.type).encode())
     for buffer in _buffers(array):
@@ -68,13 +66,23 @@ def _update(running: Any, label: str, values: Any) -> None:
         running.update(buffer)
 
 
-def _canonical(values: Any) -> pa.Array | None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
+def _object_bytes(value: Any) -> bytes:
+    kind = type(value).__name__.encode()
+    if hasattr(value, "tobytes") and hasattr(value, "shape"):  # an array's text leaves out its middle
+        return kind + f" {value.dtype} {value.shape} ".encode() + bytes(value.tobytes())
+    return kind + b" " + repr(value).encode("utf-8", "surrogatepass")
 
+
+def _canonical(values: Any) -> pa.Array | None:
+    import pandas as pd
+    import pyarrow as pa
+
+    content = values.array if isinstance(values.dtype, pd.api.extensions.ExtensionDtype) else values.to_numpy()
+    if values.dtype.kind in "mM" or isinstance(values.dtype, pd.PeriodDtype):
+        content = values.array.view("int64")  # unit and zone are in the dtype
     try:
-        array = pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeEncodeError):
+        array = pa.array(content, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return None
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
@@ -82,10 +90,8 @@ def _canonical(values: Any) -> pa.Array | None:
             array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], type=array.type)
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if pa.types.is_string(array.type):
+    if pa.types.is_string(array.type) or pa.types.is_string_view(array.type):
         array = array.cast(pa.large_string())
-    if pa.types.is_timestamp(array.type) and array.type.unit != "ns":
-        array = pc.cast(array, pa.timestamp("ns", tz=array.type.tz), safe=False)
     return array
 
 
@@ -96,22 +102,30 @@ def _buffers(array: pa.Array) -> list[bytes | memoryview]:
     import pyarrow.compute as pc
 
     kind = array.type
-    mask = b"" if array.null_count == 0 else np.packbits(pc.is_null(array).to_numpy(zero_copy_only=False)).tobytes()
+    missing = pc.is_null(array).to_numpy(zero_copy_only=False) if array.null_count else None
+    mask = b"" if missing is None else np.packbits(missing).tobytes()
     if pa.types.is_boolean(kind):
         return [mask, np.packbits(pc.fill_null(array, False).to_numpy(zero_copy_only=False)).tobytes()]
-    if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
-        filled = pc.fill_null(array, "" if pa.types.is_large_string(kind) else b"") if array.null_count else array
-        offsets = np.frombuffer(filled.buffers()[1], dtype="<i8")[filled.offset : filled.offset + len(filled) + 1]
+    if pa.types.is_large_string(kind):
+        filled = pc.fill_null(array, "") if array.null_count else array
+        offsets = np.frombuffer(filled.buffers()[1] or b"", dtype="<i8")[
+            filled.offset : filled.offset + len(filled) + 1
+        ]
         data = filled.buffers()[2]
-        content = memoryview(data)[offsets[0] : offsets[-1]] if data is not None and len(offsets) else b""
-        return [mask, np.ascontiguousarray(offsets - offsets[0] if len(offsets) else offsets).data, content]
-    if pa.types.is_primitive(kind):
-        width = kind.bit_width // 8
-        if array.null_count:
-            array = pc.fill_null(array, pa.scalar(0, pa.int64()).cast(kind) if not pa.types.is_floating(kind) else 0.0)
-        data = array.buffers()[1]
-        start = array.offset * width
-        return [mask, memoryview(data)[start : start + len(array) * width] if data is not None else b""]
+        if not len(offsets):
+            return [mask, b"", b""]
+        content = memoryview(data)[offsets[0] : offsets[-1]] if data is not None else b""
+        return [mask, np.ascontiguousarray(offsets - offsets[0]).data, content]
+    if pa.types.is_primitive(kind) or pa.types.is_decimal(kind):
+        data, width = array.buffers()[1], kind.bit_width // 8
+        if data is None:
+            return [mask, b""]
+        content = memoryview(data)[array.offset * width : (array.offset + len(array)) * width]
+        if missing is not None:
+            cells = np.frombuffer(content, dtype=f"V{width}").copy()
+            cells[missing] = b"\0" * width
+            content = cells.tobytes()
+        return [mask, content]
     return [mask, repr(array.to_pylist()).encode("utf-8", "surrogatepass")]
 
 
