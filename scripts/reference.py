@@ -28,9 +28,7 @@ TAIL = """
 def help_of(*verb: str) -> str:
     """Return a command's help, 100 columns wide."""
     variables = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
-    answer = subprocess.run(
-        [BIN / "nbops", *verb, "--help"], capture_output=True, text=True, check=True, env=variables
-    )
+    answer = subprocess.run([BIN / "nbops", *verb, "--help"], capture_output=True, text=True, check=True, env=variables)
     return answer.stdout.rstrip()
 
 

@@ -23,7 +23,7 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     """Keep the user's settings out; MLflow's migrated template is made once a user, as it is for users."""
     before = dict(os.environ)
     for name in list(os.environ):
-        if name.startswith(_FOREIGN) and name not in ("NBOPS_CACHE", "NBOPS_SCREENSHOT"):
+        if name.startswith(_FOREIGN) and name not in ("NBOPS_CACHE", "NBOPS_SCREENSHOT", "NBOPS_WHEEL"):
             del os.environ[name]
     home = tmp_path_factory.mktemp("home")
     os.environ |= {
