@@ -40,6 +40,8 @@ class Names:
 
 _SHELL = {"get_ipython"}  # what magics are turned into: every kernel has it
 
+_REACHED_THROUGH = (ast.Attribute, ast.Subscript, ast.Starred, ast.Call)
+
 NOTHING = Names(frozenset(), frozenset(), frozenset())
 
 
@@ -62,7 +64,7 @@ def names_of(code: str | ast.AST | Iterable[ast.stmt]) -> Names:
 
 def root_name(node: ast.AST) -> str | None:
     """Return ``x`` for ``x``, ``x.a.b[0]`` and ``x.method()``; None where the root isn't a name."""
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred | ast.Call):
+    while isinstance(node, _REACHED_THROUGH):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else None
 

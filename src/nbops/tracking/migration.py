@@ -10,10 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
-
-from filelock import FileLock
 
 _PREFIX = "sqlite:///"
 
@@ -44,17 +41,26 @@ def ensure_migrated(uri: str, say: Callable[[str], None] | None = None) -> None:
     database = Path(uri.removeprefix(_PREFIX))
     if database.exists():
         return
+    from filelock import FileLock
+
     database.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{database}.lock"):
         if database.exists():
             return
-        template = _template(say)
         copy = database.with_name(f"{database.name}.{os.getpid()}.new")
-        shutil.copyfile(template, copy)
+        copy.unlink(missing_ok=True)
+        try:
+            shutil.copyfile(_template(say), copy)
+        except PermissionError:  # no cache folder: slow each time, but it works
+            _migrate(copy)
         copy.replace(database)
 
 
 def _template(say: Callable[[str], None] | None) -> Path:
+    from importlib.metadata import version
+
+    from filelock import FileLock
+
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     template = folder / f"mlflow-{version('mlflow')}.db"

@@ -17,7 +17,7 @@ from typing import Any
 import wrapt
 
 from nbops.project import Project
-from nbops.tracking.redact import redact_source
+from nbops.tracking.redact import redact_text
 
 # The first parameter's name of each reader, for calls by keyword.
 _READERS = {
@@ -81,7 +81,7 @@ class Read:
         if self.path:
             return project.relative(self.path)
         if isinstance(self.given, str | bytes | os.PathLike):
-            return redact_source(os.fsdecode(self.given))
+            return redact_text(os.fsdecode(self.given))
         return type(self.given).__name__
 
 

@@ -9,8 +9,8 @@ cell's end is the one that carries what its beginning carried. A forked child do
 from __future__ import annotations
 
 import atexit
+import builtins
 import os
-import platform
 import threading
 import time
 import traceback
@@ -26,7 +26,7 @@ from nbops.snapshot.fingerprint import fingerprint_file, fingerprint_frame, sche
 from nbops.tracking import autolog
 from nbops.tracking.autolog import Autologging
 from nbops.tracking.background import Background
-from nbops.tracking.cell import RunningCell, cell_id_of, notebook_of, outcome_of
+from nbops.tracking.cell import UNTOLD, Outcome, RunningCell, cell_id_of, depth_of_cells, notebook_of, outcome_of
 from nbops.tracking.models import fitted_models
 from nbops.tracking.reads import Read, watch_pandas
 from nbops.tracking.records import Closed, Data, End, Record, Session, Start, Writer
@@ -88,7 +88,7 @@ class Recorder:
         global _current
         try:
             self._writer = Writer(self.file)
-            self._writer.write(self._first_line())
+            self._writer.write(Session.here(self.session, self.notebook, self.stage, self.stage_run))
         except OSError as error:
             raise TrackingError(
                 f"nothing can be recorded: {error.strerror}", where=str(self.file), remedy="make the folder writable"
@@ -106,6 +106,8 @@ class Recorder:
         global _current
         if _current is not self:
             return
+        if self._running:  # the cell that asks for the end, unless there is no cell any more
+            self._end(self._running, Outcome("ok") if depth_of_cells() else UNTOLD)
         for run_id, first in self._open_runs.items():
             self._attach_later(run_id, first, self.seq)
         self.flush()
@@ -150,9 +152,11 @@ class Recorder:
     def _before(self, info: Any) -> None:
         if _current is not self or threading.get_ident() != self._thread:
             return
-        if self._running is None or self._running.is_over(self.shell):
-            self._running = None
-            self._guarded(lambda: self._begin(info.raw_cell or "", getattr(info, "cell_id", None), info))
+        if self._running and depth_of_cells() > 1:
+            return
+        if self._running:
+            self._end(self._running, UNTOLD)
+        self._guarded(lambda: self._begin(info.raw_cell or "", getattr(info, "cell_id", None), info))
 
     def _begin_loading_cell(self) -> None:
         """Begin the cell that loads the extension: its own beginning came before there was a hook."""
@@ -165,24 +169,29 @@ class Recorder:
         self.cell_id = cell_id
         self._run_started = False
         redacted = redact_source(source)
-        self._running = RunningCell(self.seq, source, redacted, info, getattr(self.shell, "execution_count", 0))
+        self._running = RunningCell(self.seq, source, redacted, info)
         self._guarded(lambda: self._write(Start(self.seq, cell_id, redacted, time.time())))
         self._guarded(self.autologging.before_cell)
         self._running.began = time.perf_counter()
 
     def _after(self, result: Any) -> None:
         cell = self._running
-        if _current is not self or cell is None or threading.get_ident() != self._thread or not cell.ends_with(result):
+        if _current is not self or cell is None or threading.get_ident() != self._thread:
             return
+        if not cell.ends_with(result):
+            self._guarded(lambda: cell.note(result))
+            return
+        self._end(cell, outcome_of(cell, result))
+
+    def _end(self, cell: RunningCell, outcome: Outcome) -> None:
         self._running = None
         duration = time.perf_counter() - cell.began
         try:
-            self._guarded(lambda: self._finish(cell, result, duration))
+            self._guarded(lambda: self._finish(cell, outcome, duration))
         except KeyboardInterrupt:  # the cell has ended already: nothing is left to be interrupted
             return
 
-    def _finish(self, cell: RunningCell, result: Any, duration: float) -> None:
-        outcome = outcome_of(result)
+    def _finish(self, cell: RunningCell, outcome: Outcome, duration: float) -> None:
         runs: list[str] = []
         names = NOTHING
         try:
@@ -201,7 +210,9 @@ class Recorder:
                     error=outcome.error,
                     result=outcome.result,
                     defined=sorted(names.defined),
-                    used=sorted(names.used),
+                    used=sorted(
+                        name for name in names.used if name in self.shell.user_ns or not hasattr(builtins, name)
+                    ),
                     changed=sorted(names.changed),
                     runs=runs,
                 ),
@@ -265,20 +276,6 @@ class Recorder:
     def _write(self, record: Record, *, sync: bool = False) -> None:
         if self._writer:
             self._writer.write(record, sync=sync)
-
-    def _first_line(self) -> Session:
-        import psutil
-
-        return Session(
-            session=self.session,
-            pid=os.getpid(),
-            process_started=psutil.Process().create_time(),
-            time=time.time(),
-            host=platform.node(),
-            notebook=self.notebook,
-            stage=self.stage,
-            run_id=self.stage_run,
-        )
 
 
 def log_failure(project: Project) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,22 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True, omit
     notebook: str | None = None
     stage: str | None = None
     run_id: str | None = None
+
+    @classmethod
+    def here(cls, session: str, notebook: str | None, stage: str | None, run_id: str | None) -> Session:
+        """Return the first line of a session of this process."""
+        import psutil
+
+        return cls(
+            session=session,
+            pid=os.getpid(),
+            process_started=psutil.Process().create_time(),
+            time=time.time(),
+            host=platform.node(),
+            notebook=notebook,
+            stage=stage,
+            run_id=run_id,
+        )
 
 
 class Start(msgspec.Struct, tag_field="type", tag="start", frozen=True):

@@ -52,16 +52,20 @@ def sounds_secret(name: str) -> bool:
 
 
 def redact_source(source: str) -> str:
-    """Return code, or any other text, with secrets masked."""
+    """Return code with secrets masked."""
     if not _SUSPECT.search(source):
         return source
     tree = parse(source)
     if tree is None:
-        source = _QUOTED.sub(_mask_value, _mask_inline(source))
-    else:
-        spans = [*_literals_of_secrets(tree, source), *_texts(source)]
-        source = _replace(source, spans)
+        return redact_text(source)
+    source = _replace(source, [*_literals_of_secrets(tree, source), *_texts(source)])
     return _BARE.sub(MASK, _URL.sub(rf"\g<scheme>{MASK}@", source))
+
+
+def redact_text(text: str) -> str:
+    """Return a message, a query, a difference, or any other text that isn't code, with secrets masked."""
+    text = _QUOTED.sub(_mask_value, _mask_inline(text))
+    return _BARE.sub(MASK, _URL.sub(rf"\g<scheme>{MASK}@", text))
 
 
 def redact_value(name: str, value: object) -> object:

@@ -18,7 +18,7 @@ from typing import Any
 from nbops.snapshot import code, environment, hardware
 from nbops.snapshot.fingerprint import fingerprint_file
 from nbops.tracking.records import Data, Model, read
-from nbops.tracking.redact import redact_source
+from nbops.tracking.redact import redact_source, redact_text
 from nbops.tracking.schema import DatasetVersion
 from nbops.tracking.store import SNAPSHOT_ARTIFACT, Store
 
@@ -96,7 +96,7 @@ def _code(store: Store, executed: Sequence[code.Cell]) -> dict[str, Any]:
         "commit": version.commit,
         "branch": version.branch,
         "dirty": version.dirty,
-        "diff": redact_source(version.diff),
+        "diff": redact_text(version.diff),
         "cells": [asdict(cell) for cell in version.cells],
     }
 

@@ -1,0 +1,120 @@
+"""Shells and kernels that record into a test's project."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from jupyter_client.manager import KernelManager
+from traitlets.config import Config
+
+from nbops.project import Project
+from nbops.tracking import recorder
+from nbops.tracking.records import SessionLog, read
+
+
+def sessions(project: Project) -> list[SessionLog]:
+    """Return a project's sessions, oldest first."""
+    return [read(path) for path in sorted(project.sessions.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)]
+
+
+@pytest.fixture
+def shell(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    """Return an IPython shell of this process, in which `%load_ext nbops` records into `project`."""
+    monkeypatch.chdir(project.root)
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "nocolor"
+    shell = InteractiveShell(config=config)
+    yield shell
+    if active := recorder.current():
+        active.autologging.unwatch()
+        active.close()
+    InteractiveShell.clear_instance()
+
+
+@dataclass(slots=True)
+class Reply:
+    """What a cell gave back."""
+
+    status: str
+    text: str = ""
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Kernel:
+    """A real kernel, as JupyterLab would start it."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    manager: Any = None
+    client: Any = None
+
+    def start(self) -> Kernel:
+        self.manager = KernelManager(kernel_name="python3", transport="ipc")
+        self.manager.start_kernel(cwd=str(self.folder), env={**os.environ, **self.environment})
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+        return self
+
+    @property
+    def pid(self) -> int:
+        return int(self.manager.provisioner.pid)
+
+    def run(self, code: str, *, cell_id: str | None = None) -> Reply:
+        """Execute a cell and return what it printed and how it ended."""
+        reply, texts = Reply("?"), []
+
+        def hook(message: dict[str, Any]) -> None:
+            content = message["content"]
+            texts.append(content.get("text") or content.get("data", {}).get("text/plain") or "")
+            if message["msg_type"] == "error":
+                reply.error = f"{content['ename']}: {content['evalue']}"
+
+        if cell_id:
+            self.client.session.metadata = {}
+            message = self.client.session.msg(
+                "execute_request",
+                {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False},
+            )
+            message["metadata"]["cellId"] = cell_id
+            self.client.shell_channel.send(message)
+            reply.status = self.client.get_shell_msg(timeout=60)["content"]["status"]
+            return reply
+        answer = self.client.execute_interactive(code, output_hook=hook, timeout=120)
+        reply.status, reply.text = answer["content"]["status"], "".join(texts)
+        return reply
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        self.manager.provisioner.process.wait(10)
+
+    def stop(self) -> None:
+        """Ask the kernel to shut down, as Jupyter does."""
+        if self.client:
+            self.manager.shutdown_kernel()
+            self.client.stop_channels()
+            self.client = None
+
+
+@pytest.fixture
+def start_kernel(project: Project) -> Iterator[Callable[..., Kernel]]:
+    """Return a function that starts a kernel in the project."""
+    started: list[Kernel] = []
+
+    def start(folder: Path | None = None, **environment: str) -> Kernel:
+        kernel = Kernel(folder or project.root, environment).start()
+        started.append(kernel)
+        return kernel
+
+    yield start
+    for kernel in started:
+        kernel.stop()
