@@ -58,11 +58,11 @@ class Kernel:
     client: Any = None
 
     def start(self) -> Kernel:
-        self.manager = KernelManager(kernel_name="python3", transport="ipc")
+        self.manager = KernelManager(kernel_name="python3")
         self.manager.start_kernel(cwd=str(self.folder), env={**os.environ, **self.environment})
         self.client = self.manager.client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=30)
         return self
 
     @property
@@ -100,8 +100,8 @@ class Kernel:
     def stop(self) -> None:
         """Ask the kernel to shut down, as Jupyter does."""
         if self.client:
-            self.manager.shutdown_kernel()
             self.client.stop_channels()
+            self.manager.shutdown_kernel()
             self.client = None
 
 

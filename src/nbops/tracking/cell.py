@@ -98,9 +98,17 @@ def cell_id_of(shell: Any) -> str | None:
 
 
 def notebook_of(shell: Any, project: Project) -> str | None:
-    """Return the notebook's path where the front end tells: JupyterLab's server by a variable, VS Code by a name."""
-    told = os.environ.get("JPY_SESSION_NAME") or shell.user_ns.get("__vsc_ipynb_file__")
-    if not told or not str(told).endswith(".ipynb"):
+    """Return the notebook's path relative to the project, None where the front end doesn't tell enough to be sure.
+
+    Jupyter's server tells by a variable, absolute or relative to its own root, and starts the kernel in the notebook's
+    folder; VS Code tells by a name.
+    """
+    told = str(os.environ.get("JPY_SESSION_NAME") or shell.user_ns.get("__vsc_ipynb_file__") or "")
+    if not told.endswith(".ipynb"):
         return None
     path = Path(told)
-    return project.relative(path if path.is_absolute() else Path.cwd() / path.name)
+    if not path.is_absolute():
+        path = Path.cwd() / path.name
+        if not (path.is_file() and path.as_posix().endswith(f"/{told}")):  # the kernel has gone to another folder
+            return None
+    return project.relative(path)

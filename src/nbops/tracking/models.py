@@ -1,4 +1,9 @@
-"""Fitted estimators in a notebook's variables: found by what they can do, told apart by the hash of their pickle."""
+"""Fitted estimators in a notebook's variables: found by what they can do, told apart by the hash of their content.
+
+The hash is taken of the pickle while it is written, so that a large model isn't copied. Pickle writes an object that it has
+met before as a reference, and which objects are one depends on how they came about: without references, equal models have
+equal pickles.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +28,40 @@ def _is_fitted(value: Any) -> bool:
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 
-    if isinstance(value, type) or not (hasattr(value, "fit") and hasattr(value, "predict")):
-        return False
     try:
+        if isinstance(value, type) or not (hasattr(value, "fit") and hasattr(value, "predict")):
+            return False
         check_is_fitted(value)
     except (NotFittedError, TypeError):
+        return False
+    except Exception:  # noqa: BLE001  # any object's own code may run here; one that raises is no estimator
         return False
     return True
 
 
 def _record(seq: int, name: str, value: Any) -> Model:
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    try:
-        content = pickle.dumps(value, protocol=5)
-    except Exception as error:  # noqa: BLE001  # any estimator's own code may run here; its text is all there is then
-        content = repr(value).encode() + type(error).__name__.encode()
-    return Model(seq, name, kind, hashlib.sha256(content).hexdigest(), len(content))
+    for by_reference in (False, True):  # what refers to itself can only be written with references
+        content = _Hash()
+        pickler = pickle.Pickler(content, protocol=5)
+        pickler.fast = not by_reference
+        try:
+            pickler.dump(value)
+        except Exception:  # noqa: BLE001  # any estimator's own code may run here
+            continue
+        return Model(seq, name, kind, content.running.hexdigest(), content.size)
+    return Model(seq, name, kind, hashlib.sha256(repr(value).encode()).hexdigest(), 0)
+
+
+class _Hash:
+    """A file that only hashes what is written to it."""
+
+    def __init__(self) -> None:
+        self.running = hashlib.sha256()
+        self.size = 0
+
+    def write(self, content: Any) -> int:
+        self.running.update(content)
+        size = memoryview(content).nbytes
+        self.size += size
+        return size
