@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -13,11 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from nbops.cli.run import command
-from nbops.errors import ProjectError, SpecError
+from nbops.errors import SpecError
 from nbops.pipeline.display import Display
 from nbops.pipeline.events import Event, PipelineResult, StageResult
 
 HEAVY = "{'mlflow', 'papermill', 'pandas', 'sklearn', 'nbformat', 'nbclient', 'rich'}"
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 NBOPS = [sys.executable, "-c", "import sys; from nbops.cli import main; main(sys.argv[1:])"]
 
 
@@ -104,7 +106,7 @@ def test_paths_and_targets_are_told_apart(tiny: Any, monkeypatch: pytest.MonkeyP
     assert "tree" in invoke(".", "-n").output
     with pytest.raises(SpecError, match="no stage 'tre'"):
         raise invoke("tre", "-n").exception
-    with pytest.raises(ProjectError, match="no such pipeline file"):
+    with pytest.raises(SpecError, match=r"no such pipeline file\n.*did you mean 'other.yaml'"):
         raise invoke("none.yaml").exception
 
 
@@ -166,3 +168,22 @@ def test_a_live_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "2 of 5" in shown
     assert "\x1b[1;31m" not in shown
     assert "31m" not in shown
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_narrow_terminal_cuts_remarks_and_long_names_only(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    long = "a_name_of_a_stage_that_goes_on_and_on"
+    stream = Terminal()
+    with Display(["features", long], stream) as display:
+        display(Event("features", "started", text="changed: code; parameters; inputs train, test; module helper"))
+        display(Event("features", "cell", 12, 15))
+        display(Event("", "note", text="preparing the tracking database, " * 4))
+    lines = [line.rstrip() for line in ESCAPES.sub("\n", stream.getvalue()).splitlines()]
+
+    [running] = {line[: line.rindex("0.") - 1].strip() for line in lines if line.startswith("▸") and "0." in line}
+    assert running.split() == ["▸", "features", "running", "12", "of", "15"]
+    assert any(line.split() == ["a_name_of_a_stage_that_…", "waiting"] for line in lines)
+    assert max(map(len, lines)) <= width

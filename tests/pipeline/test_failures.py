@@ -29,6 +29,8 @@ stages:
   dies: {notebook: dies.ipynb, outputs: {out: dies.txt}}
   fine: {notebook: fine.ipynb, inputs: {source: words.txt}, outputs: {out: fine.txt}}
   text: {notebook: text.ipynb, outputs: {out: text.txt}, metrics: [score]}
+  exits: {notebook: exits.ipynb, outputs: {out: exits.txt}}
+  asks: {notebook: asks.ipynb}
 """
 SLEEPER = "stages:\n  sleep: {notebook: sleep.ipynb, outputs: {out: sleep.txt}}\n"
 SLEEP = """\
@@ -53,6 +55,8 @@ def failed(new_lab: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFact
     lab.notebook("dies.ipynb", "y = 1", die, write, parameters='out = "dies.txt"')
     lab.notebook("fine.ipynb", write, parameters='source = "words.txt"\nout = "fine.txt"')
     lab.notebook("text.ipynb", write, "score = 'high'", parameters='out = "text.txt"')
+    lab.notebook("exits.ipynb", write, "import sys; sys.exit(0)", "w = 3", parameters='out = "exits.txt"')
+    lab.notebook("asks.ipynb", "name = input('name? ')")
     lab.yaml(FAILING)
     return lab, lab.run()
 
@@ -73,6 +77,8 @@ def test_each_stage_ends_as_it_ended(failed: Any) -> None:
         "dies": "failed",
         "fine": "executed",
         "text": "failed",
+        "exits": "failed",
+        "asks": "failed",
     }
     statuses = {run.name: run.status for run in lab.runs()}
     assert statuses == {
@@ -82,6 +88,8 @@ def test_each_stage_ends_as_it_ended(failed: Any) -> None:
         "dies": "KILLED",
         "fine": "FINISHED",
         "text": "FAILED",
+        "exits": "FAILED",
+        "asks": "FAILED",
     }
     assert stage(result, "after").error == "needs bad"
     made = {path.name for path in lab.root.glob("*.txt")}
@@ -121,6 +129,21 @@ def test_missing_output_and_metric_name_what_is_missing(failed: Any) -> None:
 
     assert "didn't write its output 'out'" in stage(result, "lazy").error
     assert "metric 'score' isn't a number when the notebook ends: it holds 'high'" in stage(result, "text").error
+
+
+def test_leaving_early_is_no_success(failed: Any) -> None:
+    lab, result = failed
+    exits = stage(result, "exits")
+
+    assert "stage 'exits', exits.ipynb, cell 4: the cell called sys.exit()" in exits.error
+    cells = [cell for cell in read(lab.root / exits.notebook).cells if cell["cell_type"] == "code"]
+    assert [cell["metadata"]["nbops"]["status"] for cell in cells] == ["ok", "ok", "ok", "failed", "not run"]
+
+
+def test_asking_for_input_fails_at_once(failed: Any) -> None:
+    _, result = failed
+
+    assert "cell 1: the cell asks for input, which nobody can give in a pipeline" in stage(result, "asks").error
 
 
 def test_one_run_at_a_time(tiny: Any) -> None:

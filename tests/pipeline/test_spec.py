@@ -43,10 +43,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "here.csv").write_text("a")
     write(
         root / "make.ipynb",
-        new([cell('n = 2\nrate: float = 0.5\nwhen = None\nout = "out.txt"', "parameters")]),
+        new([cell('n = 2\nrate: float = 0.5\nwhen = None\nword = "a"\nout = "out.txt"', "parameters")]),
     )
     write(root / "use.ipynb", new([cell('source = "x"\nout = "out.txt"\nextra = [1]', "parameters")]))
     write(root / "bare.ipynb", new([cell("x = 1")]))
+    write(root / "slip.ipynb", new([cell("source ==", "parameters")]))
+    (root / "helper.py").write_text("")
+    (root / "merged.ipynb").write_text("<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> theirs\n")
     (root / "broken.ipynb").write_text('{"cells": [')
     return root
 
@@ -107,11 +110,22 @@ def test_inputs_are_files_or_what_stages_make(root: Path) -> None:
          "did you mean 'make.ipynb'?"),
         (GOOD.replace("make.ipynb", "broken.ipynb"), "pipeline.yaml:4", "'broken.ipynb': not a notebook", "restore"),
         (GOOD.replace("{n: 3}", "{m: 3}"), "pipeline.yaml:5", "'m' in params isn't a parameter of 'make.ipynb'",
-         "known: n, out, rate, when"),
+         "known: n, out, rate, when, word"),
         (GOOD.replace("{n: 3}", "{rat: 3}"), "pipeline.yaml:5", "'rat' in params", "did you mean 'rate'?"),
         (GOOD.replace("{n: 3}", "{out: x}"), "pipeline.yaml:6", "'out' stands in params and in outputs", ""),
         (GOOD.replace("{n: 3}", "{n: three}"), "pipeline.yaml:5", "'n' must be int, not str ('three')",
-         "the default is 2"),
+         "write a number without quotes, an int without an exponent; the default is 2"),
+        (GOOD.replace("{n: 3}", "{rate: '0.1'}"), "pipeline.yaml:5", "'rate' must be float, not str", "write a number"),
+        (GOOD.replace("{n: 3}", "{word: no}"), "pipeline.yaml:5", "'word' must be str, not bool", "quote a text"),
+        (GOOD.replace("    notebook: use", "\tnotebook: use"), "pipeline.yaml:8", "not valid YAML", "indent with spaces"),
+        (GOOD.replace("  use:", "  use"), "pipeline.yaml:8", "not valid YAML", "a ':' is missing"),
+        (GOOD.replace("{n: 3}", "{n: 3"), "pipeline.yaml:6", "not valid YAML", "a '}' or ',' is missing"),
+        (GOOD.replace("{n: 3}", "[n]"), "pipeline.yaml:5", "must be a mapping, not a list", "params: {name: value}"),
+        (GOOD.replace("{source: make.out}", "[make.out]"), "pipeline.yaml:9", "not a list", "inputs: {name: stage.out"),
+        (GOOD.replace("use.ipynb", "helper.py"), "pipeline.yaml:8", "'helper.py' isn't a notebook", "stages are noteb"),
+        (GOOD.replace("use.ipynb", "merged.ipynb"), "pipeline.yaml:8", "its JSON is broken", "it holds a merge's"),
+        (GOOD.replace("use.ipynb", "slip.ipynb"), "pipeline.yaml:9", "isn't a parameter of 'slip.ipynb'",
+         "its parameters cell assigns none, or isn't Python"),
         (GOOD.replace("{n: 3}", "{n: 1.5}"), "pipeline.yaml:5", "'n' must be int, not float", ""),
         (GOOD.replace("{n: 3}", "{n: yes}"), "pipeline.yaml:5", "'n' must be int, not bool", ""),
         (GOOD.replace("{n: 3}", "{when: !!binary aGk=}"), "pipeline.yaml:5", "'when' holds a bytes", ""),
@@ -151,16 +165,32 @@ def test_cycles_are_drawn(root: Path) -> None:
 
     assert "a → b → c → a" in found.message
     assert found.where == "pipeline.yaml:9"
-    assert "a → a" in error(root, HEAD + stage.format("a", "a")).message
+    assert error(root, HEAD + stage.format("a", "a")).message == "stage 'a' takes what it makes itself"
 
 
 def test_missing_file_and_bytes_that_are_no_text(root: Path) -> None:
     (root / "pipeline.yaml").unlink(missing_ok=True)
     with pytest.raises(SpecError, match="no such file"):
         load(Project.find(root))
-    (root / "pipeline.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SpecError):
+    (root / "pipeline.yaml").write_bytes(b"name: p\nstages: \xff\xfe\x00")
+    with pytest.raises(SpecError, match=r"pipeline.yaml:2: not UTF-8"):
         load(Project.find(root))
+
+
+def test_where_there_is_no_pipeline_the_first_is_drafted(tmp_path: Path) -> None:
+    (tmp_path / "nbops.toml").write_text("")
+    with pytest.raises(SpecError, match="nbops init"):
+        load(Project.find(tmp_path))
+    write(tmp_path / "01_get it.ipynb", new([]))
+    with pytest.raises(SpecError, match="no such file") as caught:
+        load(Project.find(tmp_path))
+    assert caught.value.remedy == "to begin with: stages: {getit: {notebook: 01_get it.ipynb}}"
+    read(tmp_path, caught.value.remedy.partition(": ")[2])
+
+
+def test_a_float_is_a_float_however_it_is_written(root: Path) -> None:
+    pipeline = read(root, GOOD.replace("{n: 3}", "{rate: 1e-3}"))
+    assert pipeline.stages["make"].params == {"rate": 0.001}
 
 
 def test_values_for_one_run(root: Path) -> None:
@@ -177,10 +207,10 @@ def test_values_for_one_run(root: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "message", "remedy"),
     [
-        (["m=1"], "no stage has a parameter 'm'", "known: extra, n, rate, when"),
+        (["m=1"], "no stage has a parameter 'm'", "known: extra, n, rate, when, word"),
         (["raet=1"], "no stage has a parameter 'raet'", "did you mean 'rate'?"),
         (["mak.n=1"], "no stage 'mak'", "did you mean 'make'?"),
-        (["make.m=1"], "stage 'make' has no parameter 'm'", "known: n, rate, when"),
+        (["make.m=1"], "stage 'make' has no parameter 'm'", "known: n, rate, when, word"),
         (["out=x"], "no stage has a parameter 'out'", "known"),
         (["n=abc"], "'n' must be int, not str ('abc')", "the default is 2"),
         (["n"], "'n' isn't name=value", "-p cut_month=8"),

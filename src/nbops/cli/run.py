@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from nbops.errors import ProjectError
+from nbops.errors import SpecError, nearest
 from nbops.pipeline.display import Display
 from nbops.pipeline.overrides import parse_assignments
 from nbops.project import Project
@@ -102,9 +102,14 @@ def _locate(words: tuple[str, ...]) -> tuple[Project, Path | None, tuple[str, ..
         return project, own if own.is_file() and own != project.pipeline_file else None, words[1:]
     if first is not None and first.suffix in (".yaml", ".yml"):
         if not first.is_file():
-            raise ProjectError("no such pipeline file", where=str(first))
+            raise SpecError("no such pipeline file", where=str(first), remedy=_pipelines_near(first))
         return Project.find(first), first.resolve(), words[1:]
     return Project.find(), None, words
+
+
+def _pipelines_near(file: Path) -> str:
+    near = sorted(one.as_posix() for one in file.parent.glob("*.y*ml"))
+    return nearest(file.as_posix(), near) if near else "see where you are, or give the project's folder"
 
 
 def _names(project: Project, file: Path | None, targets: tuple[str, ...]) -> list[str]:

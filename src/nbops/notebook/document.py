@@ -107,7 +107,9 @@ def loads(text: str, path: Path | None = None) -> Document:
         raise NotebookError(
             "not a notebook: its JSON is broken" if text.strip() else "not a notebook: the file is empty",
             where=f"{where}:{line}" if line else where,
-            remedy="restore it from version control or from .ipynb_checkpoints",
+            remedy="it holds a merge's conflict: resolve that"
+            if "<<<<<<< " in text and ">>>>>>> " in text
+            else "restore it from version control or from .ipynb_checkpoints",
         ) from error
     if not isinstance(content, dict) or "nbformat" not in content:
         raise NotebookError("not a notebook: no 'nbformat' in its JSON", where=where)

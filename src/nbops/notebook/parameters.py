@@ -19,6 +19,7 @@ from nbops.notebook.normalise import parse
 
 PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
+INJECTED_ID = "injected-parameters"
 HOW_TO_TAG = "tag the cell that holds its defaults with 'parameters' (JupyterLab: property inspector → Cell Tags → +)"
 _TYPES = {
     "int": "int",
@@ -167,7 +168,8 @@ def inject(document: Document, values: Mapping[str, object]) -> Document:
         position = next(
             (i + 1 for i, cell in enumerate(cells) if PARAMETERS_TAG in (cell["metadata"].get("tags") or [])), 0
         )
-        cell = {"cell_type": "code", "source": source, "metadata": {"tags": [INJECTED_TAG]}}
+        # an id of its own, by which records tell what was injected from the notebook's code
+        cell = {"cell_type": "code", "id": INJECTED_ID, "source": source, "metadata": {"tags": [INJECTED_TAG]}}
         cells = [*cells[:position], cell, *cells[position:]]
     return replace(document, content=new(cells).content | {"metadata": document.content["metadata"]})
 

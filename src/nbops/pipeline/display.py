@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 from nbops.pipeline.events import Event, PipelineResult
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 _MARKS = {"executed": "✓", "cached": "·", "failed": "✗", "skipped": "–", "cancelled": "✗", "started": "▸", "": " "}
 _STYLES = {"executed": "green", "cached": "dim", "failed": "bold red", "skipped": "yellow", "cancelled": "red"}
 _PLAIN_PROGRESS_S = 10.0
+_WIDEST_NAME = 24
+_BESIDE_NAME_AND_REMARK = 38  # mark, state, cell i of n, elapsed, and the gaps
 
 
 @dataclass(slots=True)
@@ -88,7 +90,9 @@ class Display:
         self.__exit__(None, None, None)
         for stage in result.stages:
             if stage.outcome == "failed":
-                self._write(f"\n{stage.error}\n")
+                self._write(f"\n{stage.error}")
+        if any(stage.outcome == "failed" for stage in result.stages):
+            self._write("")
         counts = [
             f"{sum(stage.outcome == kind for stage in result.stages)} {kind}"
             for kind in ("executed", "cached", "failed", "skipped")
@@ -126,38 +130,46 @@ class Display:
         from rich.live import Live
 
         console = Console(file=self._stream)
-        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=8)
+        self._live = Live(get_renderable=lambda: self._table(console.width), console=console, refresh_per_second=8)
         self._live.start()
 
-    def _table(self) -> Table:
+    def _table(self, width: int) -> Group:
+        from rich.console import Group
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
         for title in ("", "stage", "state", "cell"):
             table.add_column(title, no_wrap=True)
         table.add_column("elapsed", justify="right", no_wrap=True)
-        table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis", style="dim")
+        table.add_column("", no_wrap=True, style="dim")
+        name_width = min(self._width, _WIDEST_NAME)
+        # remarks get what the others leave: rich would take from every column alike
+        remark_width = max(0, width - name_width - _BESIDE_NAME_AND_REMARK)
         for name, row in self._rows.items():
             running = row.state == "started"
             seconds = time.monotonic() - row.began if running else row.seconds
             table.add_row(
                 _MARKS.get(row.state, " "),
-                name,
+                _escape(_cut(name, name_width)),
                 "running" if running else row.state or "waiting",
                 f"{row.cell} of {row.cells}" if row.cells else "",
                 _duration(seconds) if seconds else "",
-                _escape(row.text),
+                _escape(_cut(row.text, remark_width)),
                 style="cyan" if running else _STYLES.get(row.state, ""),
             )
-        for note in self._notes:
-            table.add_row("", "", "", "", "", _escape(note))
-        return table
+        # notes stand below the table: as a row, a long one would take the room of the columns
+        return Group(table, *(Text(f"  {note}", style="dim") for note in self._notes))
 
 
 def _escape(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…" if width else ""
 
 
 def _duration(seconds: float) -> str:

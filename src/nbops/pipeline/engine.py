@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -31,6 +32,9 @@ from nbops.errors import StageFailed
 from nbops.pipeline.execution import ExecutionRecord
 from nbops.pipeline.session import KernelSession
 
+# what nbclient logs of a stage, its error says as well: on a live table it would only make a mess
+_UNHEARD = logging.getLogger("nbops.kernels")
+_UNHEARD.addHandler(logging.NullHandler())
 _SOCKET_PATH_MAX = 90
 _IOPUB_TIMEOUT_S = 60
 _LOG_TAIL = 400
@@ -90,7 +94,7 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
             timeout=execution_timeout or kwargs.get("timeout"),
             startup_timeout=start_timeout,
             kernel_name=kernel_name,
-            log=logger,
+            log=_UNHEARD if session else logger,
             log_output=log_output,
             stdout_file=stdout_file,
             stderr_file=stderr_file,

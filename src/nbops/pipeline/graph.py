@@ -36,9 +36,11 @@ def order(pipeline: Pipeline) -> list[str]:
         first = min(range(len(circle) - 1), key=lambda i: list(pipeline.stages).index(circle[i]))
         circle = [*circle[first:-1], *circle[:first], circle[first]]
         raise SpecError(
-            f"stages wait for each other: {' → '.join(circle)}",
+            f"stage '{circle[0]}' takes what it makes itself"
+            if len(circle) == 2
+            else f"stages wait for each other: {' → '.join(circle)}",
             where=pipeline.where(_line(pipeline, circle[1], circle[0])),
-            remedy="remove one of these inputs",
+            remedy="give it another input" if len(circle) == 2 else "remove one of these inputs",
         ) from error
 
 

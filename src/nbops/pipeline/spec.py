@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from yaml.nodes import ScalarNode
+
 from nbops.errors import NotebookError, nearest
 from nbops.notebook.document import Document, read
 from nbops.notebook.parameters import HOW_TO_TAG, Parameter, parameters, type_name
@@ -22,11 +24,20 @@ from nbops.pipeline.model import FileInput, Pipeline, Stage, StageInput
 from nbops.pipeline.yamltree import Place, compose
 from nbops.project import Project
 
+_EXAMPLE = "stages: {name: {notebook: …}}"
 PIPELINE_KEYS = {"name", "stages"}
 STAGE_KEYS = {"notebook", "params", "inputs", "outputs", "metrics"}
 RESERVED_STAGES = {"all", "none", "pipeline"}
 RESERVED_NAMES = {"pm", "In", "Out", "exit", "quit", "get_ipython"}
+EXAMPLES = {
+    "notebook": "notebook: name.ipynb",
+    "params": "params: {name: value}",
+    "inputs": "inputs: {name: stage.output}, or the path of a file",
+    "outputs": "outputs: {name: path/of/a/file}",
+    "metrics": "metrics: [name of a variable, …]",
+}
 _STAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+_UNNAMEABLE = re.compile(r"^[^A-Za-z]+|[^A-Za-z0-9_-]")
 _PLAIN_TYPES = {"None", "bool", "int", "float", "str", "list", "dict", "date", "datetime"}
 
 
@@ -47,11 +58,11 @@ def load(project: Project, file: Path | None = None) -> Pipeline:
     """
     file = (file or project.pipeline_file).absolute()
     shown = project.relative(file)
-    top = compose(file, shown)
+    top = compose(file, shown, _how_to_begin(file))
     entries = top.known_entries(PIPELINE_KEYS)
     if "stages" not in entries:
-        raise top.error("the pipeline has no 'stages'", "stages: {name: {notebook: …}}")
-    declared = entries["stages"].entries()
+        raise top.error("the pipeline has no 'stages'", _EXAMPLE)
+    declared = replace(entries["stages"], example=_EXAMPLE).entries()
     if not declared:
         raise entries["stages"].error("the pipeline has no stages")
     name = entries["name"].text() if "name" in entries else project.name
@@ -100,10 +111,10 @@ class _Reader:
             raise place.error(f"'{name}' can't be a stage's name", "use letters, digits, '_' and '-', a letter first")
         if name in RESERVED_STAGES:
             raise place.error(f"'{name}' is a reserved name", "call the stage something else")
-        fields = replace(place, what=f"stage '{name}'").known_entries(STAGE_KEYS)
+        fields = replace(place, what=f"stage '{name}'", example=_EXAMPLE).known_entries(STAGE_KEYS)
         if "notebook" not in fields:
-            raise place.error(f"stage '{name}' has no 'notebook'", "notebook: name.ipynb")
-        return fields
+            raise place.error(f"stage '{name}' has no 'notebook'", EXAMPLES["notebook"])
+        return {key: replace(field, example=EXAMPLES[key]) for key, field in fields.items()}
 
     def _notebook(self, name: str) -> tuple[Path, Document, dict[str, Parameter] | None]:
         place = self.fields[name]["notebook"]
@@ -112,7 +123,9 @@ class _Reader:
         if not path.is_file():
             there = [one.relative_to(self.folder).as_posix() for one in sorted(self.folder.glob("**/*.ipynb"))]
             there = [one for one in there if not one.startswith(".") and "/." not in one]
-            raise place.error(f"no notebook '{given}'", nearest(given, there))
+            raise place.error(f"no notebook '{given}'", nearest(given, there) if there else "")
+        if path.suffix != ".ipynb":
+            raise place.error(f"'{given}' isn't a notebook", "stages are notebooks (.ipynb), which may import modules")
         try:
             document = read(path)
         except NotebookError as error:
@@ -143,10 +156,14 @@ class _Reader:
         if not path.is_relative_to(root) or path == root:
             raise entry.error(f"output '{given}' lies outside the project", f"choose a path below {root}")
         if path.is_relative_to(root / ".nbops") or path.is_relative_to(root / ".git"):
-            raise entry.error(f"output '{given}' lies in a folder that isn't the pipeline's to write")
+            raise entry.error(
+                f"output '{given}' lies in a folder that isn't the pipeline's to write", "choose another, such as data/"
+            )
         kept = {self.file, self.file.resolve(), *(notebook for notebook, _, _ in self.notebooks.values())}
         if any(path == one or path in one.parents for one in kept):
-            raise entry.error(f"output '{given}' would overwrite the pipeline's own files")
+            raise entry.error(
+                f"output '{given}' would overwrite the pipeline's own files", "choose another, such as data/"
+            )
 
     def _check_names(self, name: str, groups: Mapping[str, Mapping[str, Place]]) -> None:
         path, _, known = self.notebooks[name]
@@ -156,7 +173,8 @@ class _Reader:
                 if known is None:
                     raise place.error(f"'{key}' is given to '{path.name}', which has no parameters cell", HOW_TO_TAG)
                 if key not in known:
-                    raise place.error(f"'{key}' in {group} isn't a parameter of '{path.name}'", nearest(key, known))
+                    remedy = nearest(key, known) if known else "its parameters cell assigns none, or isn't Python"
+                    raise place.error(f"'{key}' in {group} isn't a parameter of '{path.name}'", remedy)
                 if key in RESERVED_NAMES or keyword.iskeyword(key):
                     raise place.error(f"'{key}' is a reserved name")
                 if key in seen:
@@ -192,7 +210,9 @@ class _Reader:
         for member in place.texts() if place else ():
             name = member.text()
             if not name.isidentifier() or keyword.iskeyword(name):
-                raise member.error(f"metric '{name}' isn't the name of a variable")
+                raise member.error(
+                    f"metric '{name}' isn't the name of a variable", "assign the number to a variable in the notebook"
+                )
             if name in names:
                 raise member.error(f"metric '{name}' stands twice")
             names.append(name)
@@ -216,10 +236,37 @@ def _home(place: Place, given: str) -> Path:
 
 def _typed(place: Place, key: str, parameter: Parameter) -> Any:
     value = place.value()
+    node = place.node
+    if isinstance(value, str) and isinstance(node, ScalarNode) and not node.style and "float" in parameter.types:
+        value = _number(value)  # YAML takes 1e-3 for a text, for want of a point
     problem = type_problem(key, value, parameter)
     if problem:
-        raise place.error(problem, f"the default is {parameter.default}")
+        raise place.error(problem, f"{_meant(place, value, parameter)}the default is {parameter.default}")
     return parameter.coerced(value)
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _meant(place: Place, value: object, parameter: Parameter) -> str:
+    """Return what probably was meant: YAML takes ``no`` for a truth value, and what is quoted for a text."""
+    written = place.node.value if isinstance(place.node, ScalarNode) else None
+    if written and "str" in parameter.types and not isinstance(value, str):
+        return f"quote a text that looks like something else: '{written}'; "
+    if isinstance(value, str) and parameter.types & {"int", "float"}:
+        return "write a number without quotes, an int without an exponent; "
+    return ""
+
+
+def _how_to_begin(file: Path) -> str:
+    """Return what to write where there is no pipeline yet, with the notebooks that are there."""
+    found = [path.name for path in sorted(file.parent.glob("*.ipynb")) if path.name[:1].isalnum()][:3]
+    stages = ", ".join(f"{_UNNAMEABLE.sub('', name[:-6]) or 'name'}: {{notebook: {name}}}" for name in found)
+    return f"to begin with: stages: {{{stages}}}" if found else "`nbops init` lays out a project with a pipeline"
 
 
 def type_problem(key: str, value: object, parameter: Parameter) -> str:

@@ -31,6 +31,7 @@ from nbops.pipeline.workspace import EXECUTED_NOTEBOOK, Workspace
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 SETUP = "from nbops.magics import load_ipython_extension as _load; _load(get_ipython()); del _load"
 _METRIC = "(lambda v: __import__('json').dumps(v if v is None or isinstance(v, str) else v.__float__()))({name})"
+_NOBODY_ANSWERS = "the cell asks for input, which nobody can give in a pipeline: make it a parameter"
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _AT_LINE = re.compile(r"(?:Cell In\[\d+\], line |^-+> )(\d+)", re.MULTILINE)
 
@@ -147,7 +148,7 @@ def _run_notebook(execution: StageExecution, folder: Path) -> None:
     papermill_engines.register("nbops", NotebookEngine)
     executed = folder / EXECUTED_NOTEBOOK
     try:
-        papermill.execute_notebook(
+        done = papermill.execute_notebook(
             # papermill formats paths: braces in one are no placeholders
             _no_placeholders(folder / "input.ipynb"),
             _no_placeholders(executed),
@@ -171,6 +172,12 @@ def _run_notebook(execution: StageExecution, folder: Path) -> None:
     except StageFailed as error:
         error.where = _place(execution, None)
         raise
+    if done.metadata["nbops"]["status"] != "ok":  # papermill takes sys.exit(0) for success
+        raise StageFailed(
+            "the cell called sys.exit(), so the cells after it weren't executed: "
+            "leave them out with an if, or raise an error",
+            where=_place(execution, executed),
+        )
 
 
 def _cell_failed(execution: StageExecution, error: Exception) -> StageFailed:
@@ -184,7 +191,7 @@ def _cell_failed(execution: StageExecution, error: Exception) -> StageFailed:
         for number in range(max(1, at - 2), min(len(lines), at + 1) + 1)
     )
     count = getattr(error, "exec_count", None)
-    what = f"{ename}: {evalue}".rstrip(": ")
+    what = _NOBODY_ANSWERS if ename == "StdinNotImplementedError" else f"{ename}: {evalue}".rstrip(": ")
     return StageFailed(f"{what}\n{excerpt}", where=f"{_place(execution, None)}, cell {count}")
 
 

@@ -6,7 +6,7 @@ with the safe constructor. Every way in which YAML can be wrong ends in one `Spe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,17 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from nbops.errors import SpecError, nearest
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_REMEDIES = {
+    "cannot start any token": "indent with spaces instead of tabs, and quote texts that start with a sign",
+    "could not find expected ':'": "a ':' is missing on this line or the one before",
+    "flow mapping": "a '}' or ',' is missing on this line or the one before",
+    "flow sequence": "a ']' or ',' is missing on this line or the one before",
+    "block mapping": "give the keys of one level the same indentation",
+    "mapping values are not allowed": "quote a text that holds ': ', and check the indentation",
+    "another document": "remove the '---'",
+    "undefined alias": "quote a text that starts with '*'",
+    "quoted scalar": "a closing quote is missing",
+}
 _MAX_DEPTH = 50
 _MAX_NODES = 100_000
 _KINDS = {MappingNode: "a mapping", SequenceNode: "a list", ScalarNode: "a single value"}
@@ -23,11 +34,12 @@ _KINDS = {MappingNode: "a mapping", SequenceNode: "a list", ScalarNode: "a singl
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A node of a YAML file, with the words that describe it in an error."""
+    """A node of a YAML file, with the words that describe it in an error, and an example of what is meant."""
 
     file: Path
     node: Node
     what: str
+    example: str = ""
 
     @property
     def line(self) -> int:
@@ -59,7 +71,7 @@ class Place:
         if self.is_empty:
             return {}
         if not isinstance(self.node, MappingNode):
-            raise self.error(f"{self.what} must be a mapping, not {self._kind}")
+            raise self.error(f"{self.what} must be a mapping, not {self._kind}", self.example)
         found: dict[str, Place] = {}
         for key, value in self.node.value:
             place = Place(self.file, key, self.what)
@@ -69,7 +81,7 @@ class Place:
                 raise place.error(
                     f"'{key.value}' stands twice in {self.what}", f"first on line {found[key.value].line}"
                 )
-            found[key.value] = _Entry(self.file, value, f"'{key.value}' of {self.what}", key)
+            found[key.value] = _Entry(self.file, value, f"'{key.value}' of {self.what}", key=key)
         return found
 
     def known_entries(self, known: set[str]) -> dict[str, Place]:
@@ -85,7 +97,7 @@ class Place:
         value = self.value() if isinstance(self.node, ScalarNode) else None
         if not isinstance(value, str) or not value.strip():
             got = repr(value) if isinstance(self.node, ScalarNode) and not self.is_empty else self._kind
-            raise self.error(f"{self.what} must be a text, not {got}")
+            raise self.error(f"{self.what} must be a text, not {got}", self.example)
         return value
 
     def texts(self) -> list[Place]:
@@ -93,8 +105,8 @@ class Place:
         if self.is_empty:
             return []
         if not isinstance(self.node, SequenceNode):
-            raise self.error(f"{self.what} must be a list, not {self._kind}")
-        members = [Place(self.file, node, f"an item of {self.what}") for node in self.node.value]
+            raise self.error(f"{self.what} must be a list, not {self._kind}", self.example)
+        members = [Place(self.file, node, f"an item of {self.what}", self.example) for node in self.node.value]
         for member in members:
             member.text()
         return members
@@ -121,15 +133,15 @@ class Place:
 class _Entry(Place):
     """A value of a mapping: it stands where its key stands, which is where one looks for it."""
 
-    key: Node
+    key: Node = field(kw_only=True)
 
     @property
     def line(self) -> int:
         return int(self.key.start_mark.line) + 1
 
 
-def compose(file: Path, shown: Path | str) -> Place:
-    """Read a YAML file into nodes; `shown` is how errors name it.
+def compose(file: Path, shown: Path | str, how_to_begin: str = "") -> Place:
+    """Read a YAML file into nodes; `shown` is how errors name it, `how_to_begin` what to do when it isn't there.
 
     Raises
     ------
@@ -140,10 +152,11 @@ def compose(file: Path, shown: Path | str) -> Place:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise SpecError(
-            "no such file", where=str(shown), remedy="`nbops init` lays out a project with a pipeline"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError("no such file", where=str(shown), remedy=how_to_begin) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SpecError("not UTF-8", where=f"{shown}:{line}", remedy="save the file as UTF-8") from error
+    except OSError as error:
         raise SpecError(f"can't be read: {error}", where=str(shown)) from error
     return compose_text(text, shown)
 
@@ -157,12 +170,17 @@ def compose_text(text: str, shown: Path) -> Place:
         mark = error.problem_mark or error.context_mark
         where = f"{shown}:{mark.line + 1}" if mark else str(shown)
         problem = " ".join(str(part) for part in (error.context, error.problem) if part)
-        raise SpecError(f"not valid YAML: {problem}", where=where) from error
+        raise SpecError(f"not valid YAML: {problem}", where=where, remedy=_remedy(problem)) from error
     except (yaml.YAMLError, ValueError) as error:
         raise SpecError(f"not valid YAML: {str(error).splitlines()[0]}", where=str(shown)) from error
     if node is None:
         raise SpecError("the file is empty", where=f"{shown}:1", remedy="it needs 'stages:'")
     return Place(shown, node, "the pipeline")
+
+
+def _remedy(problem: str) -> str:
+    """Return what to do about a problem, in words of which libyaml says few."""
+    return next((remedy for words, remedy in _REMEDIES.items() if words in problem), "")
 
 
 def _refuse_monsters(place: Place, node: Node, around: tuple[int, ...] = (), seen: list[int] | None = None) -> None:
