@@ -126,15 +126,11 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise ProjectError(f"not valid TOML: {error}", where=str(path)) from error
     for table, value in config.items():
         if table not in _KNOWN_TABLES:
-            raise ProjectError(
-                f"unknown table [{table}]", where=str(path), remedy=nearest(table, _KNOWN_TABLES)
-            )
+            raise ProjectError(f"unknown table [{table}]", where=str(path), remedy=nearest(table, _KNOWN_TABLES))
         if not isinstance(value, dict):
             raise ProjectError(f"[{table}] must be a table", where=str(path))
         known = _KNOWN_TABLES[table]
         for key in value:
             if known is not None and key not in known:
-                raise ProjectError(
-                    f"unknown key '{key}' in [{table}]", where=str(path), remedy=nearest(key, known)
-                )
+                raise ProjectError(f"unknown key '{key}' in [{table}]", where=str(path), remedy=nearest(key, known))
     return config
