@@ -22,7 +22,10 @@ _WORD = (
     r"secret_?key|credentials?|auth|authorization|signature|connection_?string|dsn)"
 )
 _SECRET_NAME = re.compile(rf"(?i)(?:^|[_\-.]){_WORD}(?:$|[_\-.\d])")
-_TEXT_TOKEN = re.compile(r"(?i)(?:^|_)(?:pad|eos|bos|unk|sep|cls|mask|stop|start|end|special|image|video)_token")
+_NO_SECRET = re.compile(
+    r"(?i)(?:^|_)(?:pad|eos|bos|unk|sep|cls|mask|stop|start|end|special|image|video)_token|"
+    r"_(?:resource|type|method|ur[il]|endpoint|field|path|file|column|scheme|provider|class|length|count|size)s?$"
+)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _QUOTED = re.compile(  # name = "value", for text that isn't whole Python
     r"""(?x) (?<![\w\-]) (?P<name> [A-Za-z_][\w\-]{0,80} ) ["']? \s? \]? \s? (?: = | : | , ) \s? [rbufRBUF]{0,2}
@@ -48,7 +51,7 @@ _WRAPPERS = frozenset(
 def sounds_secret(name: str) -> bool:
     """Whether a variable or parameter of this name is likely to hold a secret."""
     spread = _HUMP.sub("_", name)
-    return bool(_SECRET_NAME.search(spread)) and not _TEXT_TOKEN.search(spread)
+    return bool(_SECRET_NAME.search(spread)) and not _NO_SECRET.search(spread)
 
 
 def redact_source(source: str) -> str:
