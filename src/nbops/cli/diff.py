@@ -48,14 +48,19 @@ def command(before: str, after: str, project: Path | None, as_json: bool) -> Non
 
 
 def _print(title: str, changes: list[Change]) -> None:
-    table = tables.plain_table(title, "name", ">before", ">after")
+    from rich.markup import escape
+
+    columns = (">before", ">after") if title == "metrics" else ("before", "after")
+    table = tables.plain_table(title, "name", *columns)
     for change in changes:
-        table.add_row(change.name, _text(change.before), _text(change.after))
+        table.add_row(*(escape(text) for text in (change.name, _text(change.before), _text(change.after))))
     tables.print_table(table)
 
 
 def _text(value: str | float | None) -> str:
-    return "-" if value is None else tables.number(value) if isinstance(value, float) else value
+    if value is None:
+        return "-"
+    return tables.number(value) if isinstance(value, float) else " ".join(value.split())
 
 
 def _print_code(diff: str) -> None:

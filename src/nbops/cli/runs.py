@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _LONG = 16
+_ROOM_FOR_PARAMS = 100
+_ROOM_FOR_VERSIONS = 150
 
 
 @click.command(name="runs")
@@ -42,30 +45,59 @@ def command(project: Path | None, limit: int, where: str, as_json: bool) -> None
     elif not runs:
         click.echo("no runs yet: `%load_ext nbops` in a notebook, or `nbops run`")
     else:
-        tables.print_table(_table(runs))
+        tables.print_table(_table(runs, tables.width()))
 
 
-def _telling(param: tuple[str, str]) -> tuple[bool, bool, str]:
-    """Order params by what they tell: short values of plain names before nested ones and whole objects."""
-    name, value = param
-    return "__" in name, len(value) > _LONG, name
+def _telling(entry: tuple[str, str]) -> tuple[bool, bool, bool, str]:
+    """Order params by what they tell: short values of plain names before nested ones, whole objects and None."""
+    name, value = entry
+    return value == "None", "__" in name, len(value) > _LONG, name
 
 
-def _table(runs: list[RunSummary]) -> Table:
-    kinds = " ".join(kind[:8].ljust(8) for kind in VERSION_KINDS)
-    table = tables.plain_table("", "run", "name", "status", "started", ">took", "params", "metrics", kinds)
-    parents = {run.run_id for run in runs if any(child.parent == run.run_id for child in runs)}
+def _own_first(name: str) -> tuple[bool, str]:
+    """Order metrics: the notebook's own before those that autologging named."""
+    return name.startswith("training_") or name.endswith("_unknown_dataset"), name
+
+
+def _children_below(runs: list[RunSummary]) -> Iterator[RunSummary]:
+    """Yield runs in their order, but each pipeline's stages right below it."""
+    shown = {run.run_id for run in runs}
     for run in runs:
-        is_child = run.parent is not None and any(other.run_id == run.parent for other in runs)
-        name = f"[bold]{run.name}[/bold]" if run.run_id in parents else f"{'  ' if is_child else ''}{run.name}"
-        table.add_row(
+        if run.parent not in shown:
+            yield run
+            yield from (child for child in runs if child.parent == run.run_id)
+
+
+def _table(runs: list[RunSummary], width: int) -> Table:
+    """Return a table of one line a run: what a narrow terminal has no room for is left out, not folded."""
+    from rich.markup import escape
+
+    with_params, with_versions = width >= _ROOM_FOR_PARAMS, width >= _ROOM_FOR_VERSIONS
+    table = tables.plain_table("", "run", "name", "status", "started", ">took")
+    for title in ("params", "metrics") if with_params else ("metrics",):
+        table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=1)
+    if with_versions:
+        table.add_column(" ".join(kind[:8].ljust(8) for kind in VERSION_KINDS), no_wrap=True)
+    for column in table.columns[:5]:
+        column.no_wrap, column.overflow = True, "ellipsis"
+    table.columns[1].max_width = width // 5
+    table.expand = True
+    parents = {run.parent for run in runs}
+    shown = {run.run_id for run in runs}
+    for run in _children_below(runs):
+        name = escape(run.name)
+        row = [
             run.run_id[:8],
-            name,
+            f"[bold]{name}[/bold]" if run.run_id in parents else f"{'  ' if run.parent in shown else ''}{name}",
             tables.status_text(run.status),
             tables.ago(run.started),
             tables.took(run),
-            tables.pairs(sorted(run.params.items(), key=_telling)),
-            tables.pairs([(key, tables.number(value)) for key, value in sorted(run.metrics.items())]),
-            " ".join((getattr(run.versions, kind) or "-").ljust(8) for kind in VERSION_KINDS),
-        )
+        ]
+        if with_params:
+            row.append(escape(tables.pairs(sorted(run.params.items(), key=_telling))))
+        names = sorted(run.metrics, key=_own_first)
+        row.append(escape(tables.pairs([(name, tables.number(run.metrics[name])) for name in names])))
+        if with_versions:
+            row.append(" ".join((getattr(run.versions, kind) or "-").ljust(8) for kind in VERSION_KINDS))
+        table.add_row(*row)
     return table

@@ -44,14 +44,18 @@ def command(run: str, project: Path | None, with_code: bool, as_json: bool) -> N
 def _head(detail: RunDetail) -> None:
     run = detail.summary
     from rich.console import Console
+    from rich.markup import escape
 
     where = " · ".join(filter(None, [run.notebook, run.stage and f"stage {run.stage}", run.experiment]))
     Console(highlight=False).print(
-        f"[bold]{run.name}[/bold]  {run.run_id}  {tables.status_text(run.status)}  {tables.took(run)}\n{where}\n"
+        f"[bold]{escape(run.name)}[/bold]  {run.run_id}  {tables.status_text(run.status)}  {tables.took(run)}\n"
+        f"{escape(where)}\n"
     )
 
 
 def _facts(detail: RunDetail) -> None:
+    from rich.markup import escape
+
     run = detail.summary
     snapshot = detail.snapshot
     versions = tables.plain_table("versions", "kind", "digest", "what")
@@ -65,13 +69,13 @@ def _facts(detail: RunDetail) -> None:
         if values:
             table = tables.plain_table(title, "name", ">value")
             for key, value in values.items():
-                table.add_row(key, value)
+                table.add_row(escape(key), escape(value))
             tables.print_table(table)
     if detail.datasets:
         table = tables.plain_table("data", "source", "fingerprint", ">rows", ">columns")
         for dataset in detail.datasets:
             rows = "" if dataset.rows is None else f"{dataset.rows:,}"
-            table.add_row(dataset.source, dataset.digest[:12], rows, str(len(dataset.columns) or ""))
+            table.add_row(escape(dataset.source), dataset.digest[:12], rows, str(len(dataset.columns) or ""))
         tables.print_table(table)
     if detail.artifacts:
         click.echo("artifacts: " + ", ".join(detail.artifacts))

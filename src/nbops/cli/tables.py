@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDEST = 24
+_WITHOUT_TERMINAL = 200
 _STATUS_STYLE = {"FINISHED": "green", "FAILED": "red", "KILLED": "red", "RUNNING": "yellow"}
 
 
@@ -24,14 +27,16 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
+def width() -> int:
+    """Return how wide tables may be: the terminal, or wide enough for all on anything but one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WITHOUT_TERMINAL
+
+
 def print_table(table: Table) -> None:
     """Print a table; on anything but a terminal it is as wide as its content."""
-    import sys
-
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    console.print(table)
+    Console(width=width(), highlight=False).print(table)
 
 
 def plain_table(title: str, *columns: str) -> Table:
