@@ -67,6 +67,8 @@ def nbops_magic(shell: Any, line: str, cell: str | None = None) -> Any:
 
 
 def _line(line: str) -> None:
+    import click
+
     from nbops.cli import invoke
     from nbops.tracking import recorder
 
@@ -76,6 +78,8 @@ def _line(line: str) -> None:
         invoke(shlex.split(line) or ["--help"])
     except NbopsError as error:
         raise _usage_error(error) from None
+    except click.ClickException as error:
+        raise _usage_error(NbopsError(error.format_message(), where="%nbops")) from None
 
 
 def _run_cell(shell: Any, options: argparse.Namespace, cell: str) -> Any:
@@ -115,7 +119,7 @@ def _execute(shell: Any, cell: str) -> Any:
     if last is None:
         return None
     value = eval(compile(ast.Expression(last.value), name, "eval", flags, dont_inherit=True), shell.user_ns)
-    return None if shell.displayhook.quiet() else value
+    return None if source.rstrip().endswith(";") else value
 
 
 def _refuse_await(tree: ast.Module, name: str) -> None:

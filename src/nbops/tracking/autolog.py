@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -97,7 +98,9 @@ class Autologging:
                 return
             self._switching = True
             try:
-                self._switch_on()
+                with warnings.catch_warnings():  # MLflow's own are nothing to the user, who may even make them errors
+                    warnings.simplefilter("ignore")
+                    self._switch_on()
                 self.ready = True
             finally:
                 self._switching = False
