@@ -37,7 +37,7 @@ class Desk:
         return httpx.get(f"{self.url}/nbops/api/{route}", params=query, headers=headers, timeout=60).json()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: while it is open, Playwright runs an event loop in this thread
 def chromium() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     if not CHROMIUM.exists():
