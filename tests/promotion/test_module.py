@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from nbops.errors import SliceError
-from nbops.promotion.module import relative_imports, scoring_statements, write_module
+from nbops.promotion.body import scoring_statements
+from nbops.promotion.module import relative_imports, write_module
 from nbops.promotion.needs import find_needs
 
 Execute = Callable[..., dict[str, Any]]
@@ -20,7 +21,7 @@ def module_of(space: dict[str, Any], cell: str, source: str, target: str) -> str
     body = scoring_statements(cell, target, where="cell")
     needed = names_of(statement.node for statement in body).used - {source}
     needs = find_needs(needed, space, space["In"], where="cell")
-    return write_module(body, needs, input_name=source, output_name=target, origin="n.ipynb, cell 1", local=())
+    return write_module(body, needs, input_name=source, output_name=target, origin="n.ipynb, cell 1")
 
 
 def test_the_module_computes_what_the_cell_computed(notebook: Execute) -> None:
@@ -49,24 +50,27 @@ def test_the_output_must_be_defined() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "package", "expected"),
+    ("source", "base", "expected"),
     [
-        ("import features", "", "from . import features"),
-        ("import features as f", "", "from . import features as f"),
-        ("from features import a, b as c", "", "from .features import a, b as c"),
-        ("from lib.deep import a", "", "from .lib.deep import a"),
-        ("import lib.deep as d", "", "from .lib import deep as d"),
-        ("from features import a", "lib", "from ..features import a"),
-        ("import numpy as np", "", "import numpy as np"),
-        ("from . import sibling", "lib", "from . import sibling"),
+        ("import features", ".project", "from .project import features"),
+        ("import features as f", ".project", "from .project import features as f"),
+        ("from features import a, b as c", ".project", "from .project.features import a, b as c"),
+        ("from lib.deep import a", ".project", "from .project.lib.deep import a"),
+        ("import lib.deep as d", ".", "from .lib import deep as d"),
+        ("import lib.deep", ".project", "from .project.lib import deep as _deep; from .project import lib"),
+        ("from features import a", "..", "from ..features import a"),
+        ("import features", "..", "from .. import features"),
+        ("import numpy as np", ".", "import numpy as np"),
+        ("from . import sibling", "..", "from . import sibling"),
         (
             "def f():\n    from features import a  # late\n    return a",
-            "",
+            ".",
             "def f():\n    from .features import a  # late\n    return a",
         ),
-        ("from features import (\n    a,\n    b,\n)", "", "from .features import a, b"),
-        ("import features, json", "", "from . import features; import json"),
+        ("from features import (\n    a,\n    b,\n)", ".", "from .features import a, b"),
+        ("import features, json", ".", "from . import features; import json"),
+        ("x = 'ü'; import features; import lib", ".", "x = 'ü'; from . import features; from . import lib"),
     ],
 )
-def test_imports_of_local_modules_become_relative(source: str, package: str, expected: str) -> None:
-    assert relative_imports(source, {"features", "lib", "lib.deep"}, package) == expected
+def test_imports_of_local_modules_become_relative(source: str, base: str, expected: str) -> None:
+    assert relative_imports(source, {"features", "lib", "lib.deep"}, base) == expected

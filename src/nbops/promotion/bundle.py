@@ -128,9 +128,9 @@ def _write(store: Store, version: ModelVersion, work: Path, say: Callable[[str],
     capture = store.download(version.run_id, FOLDER, work)
     recorded = service.read_capture(capture)
     run = store.run(version.run_id)
-    name = service.package_name(version.model, tuple(recorded["distributions"]))
-    folder = work / "bundle"
     pins = service.pins(recorded)
+    name = service.package_name(version.model, pins)
+    folder = work / "bundle"
     manifest = service.write_service(
         folder / "service" / name,
         capture,

@@ -7,6 +7,8 @@ survive bit for bit.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbops.errors import SliceError
@@ -21,14 +23,21 @@ _RAREST = 4
 
 
 def choose_rows(frame: pd.DataFrame) -> list[int]:
-    """Return the positions of the rows to record, in order."""
+    """Return the positions of the rows to record, in order; rows with an infinity can't be sent, so none of those."""
     import numpy as np
 
-    count = len(frame)
+    finite = np.ones(len(frame), dtype=bool)
+    for position in range(frame.shape[1]):
+        if frame.iloc[:, position].dtype.kind == "f":
+            finite &= ~np.isinf(frame.iloc[:, position].to_numpy(dtype=np.float64, na_value=np.nan))
+    places = np.flatnonzero(finite)
+    count = len(places)
+    if not count:
+        return []
     rows = set(np.linspace(0, count - 1, min(_SPREAD, count)).astype(int).tolist())
     for position in range(frame.shape[1]):
-        rows.update(_edges(frame.iloc[:, position]))
-    return sorted(rows)
+        rows.update(_edges(frame.iloc[places, position]))
+    return sorted(places[sorted(rows)].tolist())
 
 
 def to_wire(frame: pd.DataFrame) -> list[list[Any]]:
@@ -45,25 +54,33 @@ def input_columns(frame: pd.DataFrame, *, where: str) -> list[dict[str, Any]]:
     SliceError
         If a column's name isn't text, or its values have no type on the wire.
     """
+    if not frame.shape[1]:
+        raise SliceError("the input has no columns", where=where)
+    _check_names(frame, "the input", where)
     columns = []
-    for name, kind in schema_of(frame).items():
-        values = frame[name] if name in frame.columns else None
-        if values is None or getattr(values, "ndim", 1) != 1:
-            raise SliceError(
-                f"the input's column {name!r} has no unique text name", where=where, remedy="rename the column"
-            )
-        if kind == "string" and not _is_text(values):
-            raise SliceError(
-                f"the input's column '{name}' holds {type(values.dropna().iloc[0]).__name__} objects",
-                where=where,
-                remedy="use numbers, booleans, text or dates in the frame that is scored",
-            )
+    for name in frame.columns:
+        values = frame[name]
+        kind = _type_of(values, f"the input's column '{name}'", where)
         nullable = bool(values.isna().any()) or kind in ("float", "double")
         column: dict[str, Any] = {"name": name, "type": kind, "required": True, "nullable": nullable}
         if getattr(values.dtype, "tz", None) is not None:
             column["tz"] = "UTC"
         columns.append(column)
     return columns
+
+
+def dtypes_to_restore(frame: pd.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return, as code, the dtypes of columns that a request can't carry, such as categories or a time zone."""
+    import pandas as pd
+
+    codes = {}
+    for column in columns:
+        dtype = frame[column["name"]].dtype
+        if isinstance(dtype, pd.CategoricalDtype):
+            codes[column["name"]] = f"CategoricalDtype({dtype.categories.tolist()!r}, ordered={dtype.ordered})"
+        elif str(dtype) not in _given_dtypes(column):
+            codes[column["name"]] = repr(str(dtype))
+    return codes
 
 
 def predictions_of(value: Any, rows: int, *, name: str, where: str) -> tuple[dict[str, Any], list[Any]]:
@@ -77,25 +94,67 @@ def predictions_of(value: Any, rows: int, *, name: str, where: str) -> tuple[dic
     import numpy as np
     import pandas as pd
 
-    if isinstance(value, pd.DataFrame):
-        if len(value) == rows:
-            schema = schema_of(value)
-            columns = [{"name": column, "type": kind} for column, kind in schema.items()]
-            wire = [dict(zip(schema, row, strict=True)) for row in to_wire(value)]
-            return {"name": name, "columns": columns}, wire
-    else:
-        array = value.to_numpy() if isinstance(value, pd.Series) else np.asarray(value)
+    if isinstance(value, pd.DataFrame) and len(value) == rows:
+        _check_names(value, f"'{name}'", where)
+        schema = {column: _type_of(value[column], f"'{name}', column '{column}'", where) for column in value.columns}
+        wire = [dict(zip(schema, row, strict=True)) for row in to_wire(value)]
+        return {"name": name, "columns": [{"name": column, "type": kind} for column, kind in schema.items()]}, wire
+    if not isinstance(value, pd.DataFrame):
+        array: Any = value.array if isinstance(value, pd.Series | pd.Index) else np.asarray(value)
         if array.ndim == 2 and array.shape[1] == 1:
             array = array[:, 0]
         if array.ndim == 1 and len(array) == rows:
             series = pd.Series(array)
-            return {"name": name, "type": schema_of(series.to_frame("y"))["y"]}, _wire_column(series)
+            return {"name": name, "type": _type_of(series, f"'{name}'", where)}, _wire_column(series)
     shape = getattr(value, "shape", None) or (len(value) if hasattr(value, "__len__") else type(value).__name__)
     raise SliceError(
         f"'{name}' ({shape}) isn't one prediction for each of the {rows} rows of the input",
         where=where,
-        remedy="predictions are a column: an array, a Series, or a frame with named columns",
+        remedy=f"an array, a Series, or a frame with named columns: pd.DataFrame({name}, columns=[...])",
     )
+
+
+def _check_names(frame: pd.DataFrame, what: str, where: str) -> None:
+    for name in frame.columns:
+        if not isinstance(name, str) or list(frame.columns).count(name) > 1:
+            raise SliceError(
+                f"{what} has a column {name!r}: names must be text, and each its own",
+                where=where,
+                remedy="rename the columns, such as with frame.columns = [...]",
+            )
+
+
+def _type_of(values: pd.Series, what: str, where: str) -> str:
+    """Return the MLflow type of a column; objects count as what they all are."""
+    import pandas as pd
+
+    plain = pd.Series(values.dtype.categories) if isinstance(values.dtype, pd.CategoricalDtype) else values
+    kind = schema_of(plain.to_frame("x"))["x"]
+    if kind == "string" and pd.api.types.infer_dtype(plain, skipna=True) not in ("string", "empty"):
+        present = plain.dropna()
+        found = sorted({type(value).__name__ for value in present.head(1000)})
+        raise SliceError(
+            f"{what} holds {' and '.join(found)} objects ({values.dtype}), which have no type in a request",
+            where=where,
+            remedy="numbers, booleans, text or dates, each column of one dtype: .astype(...) or .convert_dtypes()",
+        )
+    return kind
+
+
+def _given_dtypes(column: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the dtypes that a column of the signature arrives with, or that behave the same."""
+    import pandas as pd
+
+    whole = {"boolean": ("bool", "boolean"), "integer": ("int32", "Int32"), "long": ("int64", "Int64")}
+    match column["type"]:
+        case "string":
+            return (str(pd.Series(["text"]).dtype),)
+        case "datetime":
+            return ("datetime64[us, UTC]",) if column.get("tz") else ("datetime64[us]",)
+        case "float" | "double" as kind:
+            return ("float32",) if kind == "float" else ("float64",)
+        case kind:
+            return (whole[kind][column["nullable"]],)
 
 
 def _edges(values: pd.Series) -> list[int]:
@@ -113,15 +172,10 @@ def _edges(values: pd.Series) -> list[int]:
         order = values.to_numpy()[present]
         rows += [int(present[order.argmin()]), int(present[order.argmax()])]
     else:
-        rarest = values.value_counts().index[-_RAREST:]
-        rows += [int(np.argmax((values == category).to_numpy())) for category in rarest]
+        counts = values.value_counts()
+        rarest = counts.index[counts.to_numpy() > 0][-_RAREST:]
+        rows += [int(np.argmax((values == category).to_numpy(dtype=bool, na_value=False))) for category in rarest]
     return rows
-
-
-def _is_text(values: pd.Series) -> bool:
-    import pandas as pd
-
-    return pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty")
 
 
 def _wire_column(values: pd.Series) -> list[Any]:
@@ -130,4 +184,5 @@ def _wire_column(values: pd.Series) -> list[Any]:
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return [None if value is pd.NaT else value.isoformat() for value in values]
     missing: np.ndarray[Any, Any] = values.isna().to_numpy()
-    return [None if gone else value for gone, value in zip(missing, values.tolist(), strict=True)]
+    plain = [None if gone else value for gone, value in zip(missing, values.tolist(), strict=True)]
+    return [None if isinstance(value, float) and math.isinf(value) else value for value in plain]  # JSON has none

@@ -1,7 +1,7 @@
 """What the scoring cell needs from the notebook's namespace, found by analysis.
 
 From the names that the cell reads, the search goes through the values that they hold now: a function or class written
-in the notebook contributes its executed source and is searched in turn; one that is imported, its import; a plain value
+in the notebook contributes its executed source and is searched in turn; what was imported, its import; a plain value
 its literal; anything else is an object to store. Nothing that isn't reached is taken.
 """
 
@@ -10,32 +10,24 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import io
-import linecache
-import math
-import pickle
-import pickletools
+import re
+import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbops.errors import NotebookError, SliceError
-from nbops.notebook.dataflow import Statement, statements
+from nbops.errors import SliceError
+from nbops.notebook.dataflow import Statement
 from nbops.notebook.names import names_of
+from nbops.promotion.history import History
+from nbops.promotion.values import MAIN, StoredObject, as_literal, store
 from nbops.tracking.redact import sounds_secret
 
-_MAIN = "__main__"
-_LONGEST_LITERAL = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """A value that has no source: its pickle, and the modules that reading it back imports."""
-
-    name: str
-    content: bytes
-    modules: frozenset[str]
+_OF_EVERY_MODULE = frozenset(
+    {"__builtin__", "__builtins__", "__doc__", "__file__", "__name__", "__package__", "__spec__"}
+)
+_SHELL = frozenset({"display", "get_ipython"})  # the shell's own builtins
 
 
 @dataclass(slots=True)
@@ -60,7 +52,9 @@ class Needs:
     modules: set[str] = field(default_factory=set)
 
 
-def find_needs(names: Iterable[str], namespace: Mapping[str, Any], history: Sequence[str], *, where: str) -> Needs:
+def find_needs(
+    names: Iterable[str], namespace: Mapping[str, Any], history: Sequence[str], *, where: str, input_name: str = ""
+) -> Needs:
     """Return what code that reads `names` needs.
 
     Parameters
@@ -73,221 +67,161 @@ def find_needs(names: Iterable[str], namespace: Mapping[str, Any], history: Sequ
         Sources of the executed cells, in executed order.
     where
         The scoring cell, for errors.
+    input_name
+        The scoring function's argument, which nothing may take from the notebook.
 
     Raises
     ------
     SliceError
         If a name isn't defined, or its value can neither be written as code nor stored.
     """
-    search = _Search(namespace, history, where)
+    search = _Search(namespace, History(history), where, input_name)
     for name in sorted(names):
         search.visit(name)
-    return search.needs
+    return search.finish()
 
 
 class _Search:
-    def __init__(self, namespace: Mapping[str, Any], history: Sequence[str], where: str) -> None:
+    def __init__(self, namespace: Mapping[str, Any], history: History, where: str, input_name: str) -> None:
         self.namespace = namespace
         self.history = history
         self.where = where
-        self.needs = Needs()
+        self.input_name = input_name
+        self.needs = Needs(imports=history.future_imports())
+        self._postponed = any("annotations" in line for line in self.needs.imports)  # they may name what isn't there
         self._seen: set[str] = set()
+        self._first: dict[str, frozenset[str]] = {}
 
-    def visit(self, name: str) -> None:
-        """Add `name` after all that it needs itself (depth first, so that definitions come in order)."""
-        if name in self._seen:
+    def finish(self) -> Needs:
+        """Return what was found, with every definition after those that it needs when it is executed."""
+        waiting, done, ordered = list(self.needs.definitions), set[str](), []
+        known = {name for name, _ in waiting}
+        while waiting:
+            ready = (pair for pair in waiting if self._first.get(pair[0], frozenset()) & known <= done)
+            chosen = next(ready, waiting[0])
+            waiting.remove(chosen)
+            done.add(chosen[0])
+            ordered.append(chosen)
+        self.needs.definitions[:] = ordered
+        return self.needs
+
+    def visit(self, name: str, by: str = "") -> None:
+        """Add `name`, which `by` needs, after all that it needs itself."""
+        if name in self._seen or name in _OF_EVERY_MODULE:
             return
         self._seen.add(name)
-        if name not in self.namespace:
-            if hasattr(builtins, name):
-                return
-            raise SliceError(
-                f"'{name}' is used for scoring but isn't defined",
-                where=self.where,
-                remedy="run the cell that defines it before the scoring cell",
+        if name == self.input_name:
+            raise self._refused(
+                f"'{by}' takes the input '{name}' from the notebook, so it would score what is there, not what was sent",
+                f"give '{by}' the frame as an argument",
             )
+        if name not in self.namespace:
+            if name in _SHELL:
+                raise self._refused(f"'{by or 'the cell'}' calls {name}, which only a notebook has", "leave it out")
+            if hasattr(builtins, name) or (by and self._postponed):
+                return
+            used = f"'{by}' uses '{name}', which isn't" if by else f"'{name}' is used for scoring but isn't"
+            raise self._refused(f"{used} defined", "run the cell that defines it before the scoring cell")
         value = self.namespace[name]
+        if isinstance(value, str) and sounds_secret(name):
+            raise self._refused(
+                f"'{name}' sounds like a secret, and secrets don't go into bundles",
+                "read it from the environment inside the function that uses it",
+            )
         if isinstance(value, types.ModuleType):
             self._import_module(name, value)
-        elif (source := self._notebook_source(name, value)) is not None:
-            self._define(name, source)
-        elif isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
-            self._import_member(name, value)
-        elif isinstance(value, str) and sounds_secret(name):
-            raise SliceError(
-                f"'{name}' sounds like a secret, and secrets don't go into bundles",
-                where=self.where,
-                remedy="read it from the environment inside the function that uses it",
-            )
+        elif (statement := self._notebook_source(name, value)) is not None:
+            self._define(name, statement)
+        elif (text := self.history.import_of(name, value)) is not None:
+            self._import(text)
         elif (literal := as_literal(value)) is not None:
             self.needs.definitions.append((name, f"{name} = {literal}"))
+        elif isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+            self._import_member(name, value)
         else:
             self._store(name, value)
 
-    def _import_module(self, name: str, module: types.ModuleType) -> None:
-        """Take the executed imports that bind the name; ``import a.b`` and ``import a.c`` both bind ``a``."""
-        bound = [
-            text for text, node in self._import_statements() if isinstance(node, ast.Import) and _binds(node, name)
-        ]
-        plain = module.__name__ if module.__name__ == name else f"{module.__name__} as {name}"
-        for text in dict.fromkeys(bound or [f"import {plain}"]):
-            if text not in self.needs.imports:
-                self.needs.imports.append(text)
-            for node in ast.parse(text).body:
-                self.needs.modules.update(alias.name for alias in getattr(node, "names", []))
-        self.needs.modules.add(module.__name__)
+    def _refused(self, message: str, remedy: str) -> SliceError:
+        return SliceError(message, where=self.where, remedy=remedy)
 
-    def _import_statements(self) -> Iterable[tuple[str, ast.stmt]]:
-        for source in self.history:
-            try:
-                found = statements(source)
-            except NotebookError:  # a cell that didn't parse bound nothing
-                continue
-            for statement in found:
-                if isinstance(statement.node, ast.Import):
-                    for alias in statement.node.names:
-                        text = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
-                        yield text, ast.parse(text).body[0]
+    def _import(self, text: str) -> None:
+        if text not in self.needs.imports:
+            self.needs.imports.append(text)
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ImportFrom):
+                self.needs.modules.add(str(node.module))
+            elif isinstance(node, ast.Import):
+                self.needs.modules.update(alias.name for alias in node.names)
+
+    def _import_module(self, name: str, module: types.ModuleType) -> None:
+        plain = module.__name__ if module.__name__ == name else f"{module.__name__} as {name}"
+        member = self.history.import_of(name, module)
+        for text in [member] if member else self.history.imports_of_module(name) or [f"import {plain}"]:
+            self._import(text)
+        self.needs.modules.add(module.__name__)
 
     def _import_member(self, name: str, value: Any) -> None:
         module, member = getattr(value, "__module__", None), getattr(value, "__name__", None)
-        if not module or not member or "<" in getattr(value, "__qualname__", ""):
-            raise SliceError(
-                f"'{name}' is made at run time and has no source of its own",
-                where=self.where,
-                remedy=f"define '{name}' with def at the top level of a cell",
+        if module == MAIN:
+            raise self._refused(
+                f"the source of '{name}' isn't in the executed cells",
+                f"define '{name}' with def or class at the top level of a cell, and run it",
             )
-        if module == _MAIN:
-            raise SliceError(f"the source of '{name}' wasn't found in the executed cells", where=self.where)
-        alias = "" if member == name else f" as {name}"
-        self.needs.imports.append(f"from {module} import {member}{alias}")
-        self.needs.modules.add(module)
+        if not module or not member or getattr(sys.modules.get(module), member, None) is not value:
+            self._store(name, value)
+            return
+        self._import(f"from {module} import {member}" + (f" as {name}" if member != name else ""))
 
-    def _notebook_source(self, name: str, value: Any) -> str | None:
+    def _notebook_source(self, name: str, value: Any) -> Statement | None:
         """Return the executed statement that made a function or class of the notebook, else None."""
         plain = inspect.unwrap(value) if callable(value) and not isinstance(value, type) else value
-        if not isinstance(plain, type | types.FunctionType) or plain.__module__ != _MAIN:
+        if not isinstance(plain, type | types.FunctionType) or plain.__module__ != MAIN:
             return None
         if isinstance(plain, types.FunctionType) and plain.__closure__:
-            raise SliceError(
+            last = self.history.last(name)
+            if last is not None and getattr(last.node, "name", "") == name and getattr(last.node, "decorator_list", []):
+                return last  # a decorator made the closure, and will make it again
+            raise self._refused(
                 f"'{name}' keeps variables of the function that made it",
-                where=self.where,
-                remedy=f"define '{name}' with def at the top level of a cell",
+                f"define '{name}' with def at the top level of a cell",
             )
-        statement = _defining_statement(name, plain, self.history)
-        return statement.source if statement else None
+        return self.history.definition(name, plain)
 
-    def _define(self, name: str, source: str) -> None:
-        for needed in sorted(names_of(source).used - {name}):
-            self.visit(needed)
-        self.needs.definitions.append((name, source))
+    def _define(self, name: str, statement: Statement) -> None:
+        if any(isinstance(node, ast.Name) and node.id == "get_ipython" for node in ast.walk(statement.node)):
+            raise self._refused(f"'{name}' runs a magic or a shell command", "only Python can be served: leave it out")
+        for needed in sorted(names_of(statement.node).used - {name}):
+            self.visit(needed, by=name)
+        source = statement.source if name in statement.names.defined else self._renamed(name, statement)
+        if source not in (known for _, known in self.needs.definitions):  # a statement may define two
+            self.needs.definitions.append((name, source))
+            self._first[name] = _needed_at_once(statement.node)
+
+    def _renamed(self, name: str, statement: Statement) -> str:
+        """Return the definition of a function or class under its second name: the first may have another by now."""
+        node = ast.parse(statement.source).body[0]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            return re.sub(rf"\b(def|class)(\s+){node.name}\b", rf"\g<1>\g<2>{name}", statement.source, count=1)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            return f"{name} = {ast.unparse(node.value)}"
+        raise self._refused(f"'{name}' is a second name for something without one", f"define '{name}' with def")
 
     def _store(self, name: str, value: Any) -> None:
-        try:
-            content = pickle.dumps(value, protocol=5)
-        except Exception as error:
-            raise SliceError(
-                f"'{name}' ({type(value).__name__}) can't be stored: {error}",
-                where=self.where,
-                remedy="make it inside a function that the scoring cell calls",
-            ) from error
-        modules, from_notebook = pickled_names(content)
-        for needed in sorted(from_notebook):
-            self.visit(needed)
-        self.needs.objects[name] = StoredObject(name, content, frozenset(modules))
-        self.needs.modules.update(modules)
+        stored = store(name, value, self.namespace, where=self.where)
+        for needed in sorted(stored.from_notebook):
+            self.visit(needed, by=name)
+        self.needs.objects[name] = stored
+        self.needs.modules.update(stored.modules)
         self.needs.definitions.append((name, ""))
+        self._first[name] = stored.from_notebook
 
 
-def as_literal(value: Any) -> str | None:
-    """Return the literal that evaluates to exactly `value`, or None if there is none of reasonable length."""
-    if not _is_plain(value):
-        return None
-    text = repr(value)
-    return text if len(text) <= _LONGEST_LITERAL else None
-
-
-def pickled_names(content: bytes) -> tuple[set[str], set[str]]:
-    """Return the modules that a pickle imports, and the names that it takes from the notebook itself."""
-    finder = _GlobalFinder()
-    for opcode, argument, _ in pickletools.genops(io.BytesIO(content)):
-        finder.step(opcode.name, argument)
-    return {module for module, _ in finder.found if module not in (_MAIN, "builtins")}, {
-        member.partition(".")[0] for module, member in finder.found if module == _MAIN
-    }
-
-
-class _GlobalFinder:
-    """Follows a pickle's strings, pushed or recalled from its memo, to the globals made of the last two."""
-
-    def __init__(self) -> None:
-        self.found: set[tuple[str, str]] = set()
-        self._strings: list[str] = []
-        self._memo: dict[int, str] = {}
-        self._memoised = 0
-        self._last: str | None = None
-
-    def step(self, opcode: str, argument: Any) -> None:
-        """Take one opcode."""
-        if opcode == "GLOBAL":
-            module, member = str(argument).split(" ", 1)
-            self.found.add((module, member))
-        elif opcode == "STACK_GLOBAL":
-            self.found.add((self._strings[-2], self._strings[-1]))
-        elif opcode == "MEMOIZE":
-            if self._last is not None:
-                self._memo[self._memoised] = self._last
-            self._memoised += 1
-            return
-        recalled = self._memo.get(argument) if opcode in ("BINGET", "LONG_BINGET") else None
-        self._last = str(argument) if "UNICODE" in opcode else recalled
-        if self._last is not None:
-            self._strings.append(self._last)
-
-
-def _is_plain(value: Any) -> bool:
-    if value is None or type(value) in (bool, int, str, bytes):
-        return True
-    if type(value) is float:
-        return math.isfinite(value)
-    if type(value) in (list, tuple):
-        return all(map(_is_plain, value))
-    if type(value) in (set, frozenset):
-        return type(value) is set and bool(value) and all(map(_is_plain, value))
-    return type(value) is dict and all(_is_plain(part) for pair in value.items() for part in pair)
-
-
-def _binds(node: ast.Import, name: str) -> bool:
-    return any((alias.asname or alias.name.partition(".")[0]) == name for alias in node.names)
-
-
-def _defining_statement(name: str, value: Any, history: Sequence[str]) -> Statement | None:
-    """Return the statement that bound `name` to `value`: by the place that its code remembers, else the last one."""
-    place = _place(value)
-    if place is not None:
-        cell = "".join(linecache.getlines(place[0]))
-        for statement in _parsed(cell):
-            node = statement.node
-            first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
-            if first <= place[1] <= (node.end_lineno or first) and {name, value.__name__} & statement.names.defined:
-                return statement
-    for source in reversed(history):
-        for statement in reversed(_parsed(source)):
-            if name in statement.names.defined and not isinstance(statement.node, ast.Import | ast.ImportFrom):
-                return statement
-    return None
-
-
-def _place(value: Any) -> tuple[str, int] | None:
-    if isinstance(value, type):
-        methods = [member for member in vars(value).values() if isinstance(member, types.FunctionType)]
-        own = [method for method in methods if method.__module__ == _MAIN]
-        return _place(own[0]) if own else None
-    return value.__code__.co_filename, value.__code__.co_firstlineno
-
-
-def _parsed(source: str) -> list[Statement]:
-    try:
-        return statements(source)
-    except NotebookError:  # a cell that didn't parse defined nothing
-        return []
+def _needed_at_once(node: ast.stmt) -> frozenset[str]:
+    """Return the names that a definition reads when it's executed: decorators, defaults, bases, a class's body."""
+    tree = ast.parse(ast.unparse(node))
+    for inner in ast.walk(tree):
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+            inner.body = [ast.Pass()]
+        elif isinstance(inner, ast.Lambda):
+            inner.body = ast.Constant(None)
+    return names_of(tree).used

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from nbops.errors import GateFailed
@@ -104,9 +105,11 @@ def _register(store: Store, candidate: Candidate, model: str) -> str:
         folder = Path(name)
         capture = store.download(run_id, FOLDER, folder / "download")
         recorded = service.read_capture(capture)
-        package = service.package_name(model)
+        package = service.package_name(model, recorded["distributions"])
         service.write_scoring(folder / package, capture)
-        (folder / package / "pyfunc.py").write_text(service.template("pyfunc.py"), encoding="utf-8")
+        (folder / package / "pyfunc.py").write_text(
+            Template(service.template("pyfunc.py")).substitute(entry=recorded["entry"]), encoding="utf-8"
+        )
         save_pyfunc(folder / MODEL_FOLDER, folder / package, recorded)
         store.log_folder(run_id, folder / MODEL_FOLDER, MODEL_FOLDER)
     return store.registry.register(model, run_id, MODEL_FOLDER)

@@ -20,11 +20,24 @@ _TAIL = 2000
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service that answers at `url`; `seconds` is how long it took to start."""
+    """A service that answers at `url`; `seconds` is how long it took to start, `log` what it wrote."""
 
     url: str
     process: subprocess.Popen[bytes]
     seconds: float
+    log: Path
+
+    def last_failure(self) -> str:
+        """Return the last exception in its log, with the line of the scoring code that it came from; empty for none."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        starts = [number for number, line in enumerate(lines) if line.startswith("Traceback ")]
+        if not starts:
+            return ""
+        trace = lines[starts[-1] + 1 :]
+        error = next((line for line in trace if line and not line.startswith(" ")), "")
+        places = [number for number, line in enumerate(trace) if "scoring.py" in line]
+        code = trace[places[-1] + 1].strip() if places and places[-1] + 1 < len(trace) else ""
+        return f"{error} (at `{code}`)" if code else error
 
 
 @contextlib.contextmanager
@@ -47,7 +60,7 @@ def start(python: Path, package: str, arguments: Sequence[str] = ()) -> Iterator
             )
         try:
             port = _wait(process, port_file, log, package)
-            yield Running(f"http://127.0.0.1:{port}", process, time.perf_counter() - began)
+            yield Running(f"http://127.0.0.1:{port}", process, time.perf_counter() - began, log)
         finally:
             stop(process)
 
