@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -19,12 +20,15 @@ def shell(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interac
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"
     shell = InteractiveShell(config=config)
+    before = dict(os.environ)  # MLflow tells child processes its settings by variables
     assert shell.run_cell("%load_ext nbops", store_history=True).success
     yield shell
     if active := recorder.current():
         active.autologging.unwatch()
         active.close()
     InteractiveShell.clear_instance()
+    os.environ.clear()
+    os.environ |= before
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,14 @@ def shell(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interac
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"
     shell = InteractiveShell(config=config)
+    before = dict(os.environ)  # MLflow tells child processes its settings by variables
     yield shell
     if active := recorder.current():
         active.autologging.unwatch()
         active.close()
     InteractiveShell.clear_instance()
+    os.environ.clear()
+    os.environ |= before
 
 
 @dataclass(slots=True)
