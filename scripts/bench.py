@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from workshop import PYTHON, ROOT, prepare, run, say
+from workshop import PYTHON, ROOT, interruptible, prepare, run, say
 
 
 def main(chosen: list[str]) -> None:
@@ -19,4 +19,5 @@ def main(chosen: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with interruptible("make bench"):
+        main(sys.argv[1:])

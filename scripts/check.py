@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workshop import BIN, PYTHON, ROOT, WHEELS, prepare, run, say
+from workshop import BIN, PYTHON, ROOT, WHEELS, interruptible, prepare, run, say
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -26,8 +26,9 @@ def test(arguments: list[str]) -> None:
     """Run the tests with the installed wheel, after bringing the programs that they need."""
     _bring_chromium()
     say("pytest")
-    variables = {"NBOPS_WHEEL": str(next(WHEELS.glob("*.whl"))), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    run(PYTHON, "-m", "pytest", *(arguments or ["--durations=10"]), **variables)
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    wheel = str(next(WHEELS.glob("*.whl")))
+    run(PYTHON, "-m", "pytest", *(arguments or ["--durations=10"]), NBOPS_WHEEL=wheel, PATH=path)
 
 
 def _bring_chromium() -> None:
@@ -35,7 +36,7 @@ def _bring_chromium() -> None:
         return
     say("installing chromium, for the browser test")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    run("apt-get", "update", "-qq", **quiet)
+    run("apt-get", "update", "-qq", DEBIAN_FRONTEND="noninteractive")
     subprocess.run(
         ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
         env={**os.environ, **quiet},
@@ -45,7 +46,8 @@ def _bring_chromium() -> None:
 
 
 if __name__ == "__main__":
-    prepare("test")
-    check()
-    if sys.argv[1:2] != ["--no-tests"]:
-        test(sys.argv[1:])
+    with interruptible("make test"):
+        prepare("test")
+        check()
+        if sys.argv[1:2] != ["--no-tests"]:
+            test(sys.argv[1:])

@@ -5,13 +5,14 @@ Every step is a command that a user would type. Each may be interrupted; a secon
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from workshop import BIN, ROOT, prepare, run, say
+from workshop import BIN, ROOT, interruptible, prepare, run, say
 
 PROJECT = Path("notebooks/flights")
 NBOPS = BIN / ("nbops.exe" if sys.platform == "win32" else "nbops")
@@ -35,7 +36,7 @@ def main() -> None:
     nbops("run", str(PROJECT), "-p", "learning_rate=0.05")
     say("4. What was tracked")
     nbops("runs", str(PROJECT))
-    nbops("show", "train", "--project", str(PROJECT))
+    nbops("show", _newest_run_of("train"), "--project", str(PROJECT))
     say("5. Promote the pipeline's model through the gates")
     nbops("promote", str(PROJECT))
     say(
@@ -61,6 +62,19 @@ def main() -> None:
     print(f"  mlflow ui --backend-store-uri sqlite:///{PROJECT}/.nbops/mlflow.db")
 
 
+def _newest_run_of(stage: str) -> str:
+    """Return the beginning of a run's id, as one would copy it from the table."""
+    where = f"tags.`nbops.stage` = '{stage}'"
+    listing = subprocess.run(
+        [NBOPS, "runs", PROJECT, "--where", where, "--limit", "1", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout
+    return str(json.loads(listing)[0]["run_id"][:8])
+
+
 def _without_extension() -> str:
     installed = subprocess.run(
         [BIN / "python", "-c", "from nbops.lab import extension_folder; print(extension_folder() or '')"],
@@ -76,8 +90,5 @@ def _without_extension() -> str:
 
 
 if __name__ == "__main__":
-    try:
+    with interruptible("make demo"):
         main()
-    except KeyboardInterrupt:
-        print("\ninterrupted; `make demo` goes on from here")
-        sys.exit(130)

@@ -1,7 +1,9 @@
 """The workshop: one environment in ``.venv``, with pinned packages and nbops installed from its own wheel.
 
 Standard library only, because this runs before anything is installed. The wheel is built from a copy of the files that
-git knows, as from a clean clone. What is done is remembered in ``.venv``, so that a second call does nothing.
+git knows, as from a clean clone. What is done is remembered in ``.venv``, so that a second call does nothing; an
+environment in which an installation was broken off is made anew. Ctrl-C reaches the command that runs as well: it is
+left the time to put things in order.
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +27,9 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 WHEELS = ROOT / "build" / "wheels"
 _OLDEST = (3, 11)
 _STEPS = VENV / "workshop"
+_WHOLE = "whole"
+_PATIENCE_S = 30
+_INTERRUPTED = 130
 _NOT_SOURCES = {".git", ".venv", "build", "dist", "node_modules", ".nbops", "labextension", "__pycache__", "bundles"}
 
 
@@ -32,12 +39,63 @@ def say(text: str) -> None:
     print(f"\n{bold}── {text}{plain}", flush=True)
 
 
-def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> None:
-    """Run a command to its end; its failure is this process's."""
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env={**os.environ, **variables}, check=False)
-    if done.returncode:
-        print(f"failed with status {done.returncode}: {' '.join(map(str, command))}", file=sys.stderr)
-        sys.exit(done.returncode)
+@contextmanager
+def interruptible(command: str) -> Iterator[None]:
+    """End a script that is interrupted with one line and status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; `{command}` goes on from here")
+        sys.exit(_INTERRUPTED)
+
+
+def run(*command: str | Path, cwd: Path = ROOT, hold_errors: bool = False, **variables: str) -> None:
+    """Run a command to its end; its failure is this process's.
+
+    With `hold_errors` what it says on standard error comes at its end, and not at all when it is interrupted: for
+    commands that answer Ctrl-C with a traceback.
+    """
+    words = [str(part) for part in command]
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            words, cwd=cwd, env={**os.environ, **variables}, stderr=errors if hold_errors else None
+        )
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            _let_end(process)
+            raise
+        errors.seek(0)
+        held = errors.read().decode(errors="replace")
+    if status not in (-signal.SIGINT, _INTERRUPTED):
+        print(held, end="", file=sys.stderr, flush=True)
+    if status in (-signal.SIGINT, _INTERRUPTED):
+        raise KeyboardInterrupt
+    if status:
+        print(f"failed with status {status}: {' '.join(map(str, command))}", file=sys.stderr)
+        sys.exit(status)
+
+
+def _let_end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a command that was interrupted too; one that goes on regardless is asked to end, then made to."""
+    for stop in (process.terminate, process.kill):
+        try:
+            process.wait(_PATIENCE_S)
+            return
+        except subprocess.TimeoutExpired:
+            stop()
+        except KeyboardInterrupt:  # Ctrl-C again: the next step at once
+            stop()
+    process.wait()
+
+
+@contextmanager
+def _changing_environment() -> Iterator[None]:
+    """Mark the environment as unfinished while it is changed, so that what is broken off isn't taken for whole."""
+    (_STEPS / _WHOLE).unlink(missing_ok=True)
+    yield
+    _STEPS.mkdir(exist_ok=True)
+    (_STEPS / _WHOLE).touch()
 
 
 def prepare(lock: str) -> None:
@@ -47,19 +105,23 @@ def prepare(lock: str) -> None:
             f"Python {_OLDEST[0]}.{_OLDEST[1]} or newer is needed, this is {sys.version.split()[0]} ({sys.executable})"
         )
     requirements = ROOT / "requirements" / f"{lock}.lock"
-    if not PYTHON.exists():
+    if not PYTHON.exists() or not (_STEPS / _WHOLE).exists():
         say("making .venv")
-        venv.create(VENV, with_pip=True, clear=True)
+        with _changing_environment():
+            venv.create(VENV, with_pip=True, clear=True)
     if not _done(f"packages-{lock}", [requirements]):
         say(f"installing the packages of {requirements.relative_to(ROOT)}")
-        run(PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", ROOT / "requirements" / "uv.lock")
-        _uv("--require-hashes", "-r", requirements)
-        _remember(f"packages-{lock}", [requirements])
+        with _changing_environment():
+            pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
+            run(PYTHON, *pip, "-r", ROOT / "requirements" / "uv.lock")
+            _uv("--require-hashes", "-r", requirements)
+            _remember(f"packages-{lock}", [requirements])
     sources = list(_sources())
     if not _done("nbops", sources):
         wheel = build_wheel()
-        _uv("--no-deps", "--reinstall-package", "nbops", wheel)
-        _remember("nbops", sources)
+        with _changing_environment():
+            _uv("--no-deps", "--reinstall-package", "nbops", wheel)
+            _remember("nbops", sources)
 
 
 def build_wheel() -> Path:
@@ -72,7 +134,7 @@ def build_wheel() -> Path:
             target = copy / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
-        run(PYTHON, "-m", "hatchling", "build", "-t", "wheel", "-d", WHEELS, cwd=copy)
+        run(PYTHON, "-m", "hatchling", "build", "-t", "wheel", "-d", WHEELS, cwd=copy, hold_errors=True)
     return next(WHEELS.glob("*.whl"))
 
 

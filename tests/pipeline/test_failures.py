@@ -17,6 +17,7 @@ import pytest
 
 from nbops.errors import PipelineBusy
 from nbops.notebook.document import read
+from nbops.pipeline.plan import status
 
 pytestmark = pytest.mark.slow
 
@@ -180,11 +181,54 @@ def test_ctrl_c_stops_kernels_and_marks_runs(tiny: Any) -> None:
 
     assert runner.returncode == 130, output
     assert "Traceback" not in output
-    assert not any(psutil.pid_exists(pid) for pid in pids), "the kernel and its children are gone"
+    assert not any(is_alive(pid) for pid in pids), "the kernel and its children are gone"
     assert {run.name: run.status for run in tiny.runs()} == {"tiny": "KILLED", "sleep": "KILLED"}
     assert not list((tiny.root / ".nbops/work").iterdir())
     [executed] = (tiny.root / ".nbops/executed").glob("*.ipynb")
     assert read(executed).content["metadata"]["nbops"] == {"status": "cancelled"}
+
+
+def test_a_second_ctrl_c_does_not_break_off_the_tidying_up(tiny: Any) -> None:
+    sleeper(tiny)
+    runner = subprocess.Popen(command(tiny), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    pids = wait_for_pids(tiny.root, runner)
+
+    runner.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    runner.send_signal(signal.SIGINT)
+    output, _ = runner.communicate(timeout=60)
+
+    assert runner.returncode == 130, output
+    assert "stopping kernels" in output
+    assert "Traceback" not in output
+    assert not any(is_alive(pid) for pid in pids)
+    assert {run.status for run in tiny.runs()} == {"KILLED"}
+    assert not list((tiny.root / ".nbops/work").iterdir())
+
+
+def test_what_changes_while_its_stage_runs_is_not_kept(tiny: Any) -> None:
+    tiny.notebook(
+        "moves.ipynb",
+        "from pathlib import Path\nPath(out).write_text(Path(words).read_text())\nPath('words.txt').write_text('ash')",
+        parameters='words = "words.txt"\nout = "a.txt"',
+    )
+    tiny.notebook(
+        "edits.ipynb",
+        "import helper\nfrom pathlib import Path\nPath(out).write_text('x')\nPath('helper.py').write_text('y = 1')",
+        parameters='out = "b.txt"',
+    )
+    tiny.yaml(
+        "stages:\n"
+        "  moves: {notebook: moves.ipynb, inputs: {words: words.txt}, outputs: {out: a.txt}}\n"
+        "  edits: {notebook: edits.ipynb, outputs: {out: b.txt}}\n"
+    )
+    events: list[Any] = []
+
+    assert tiny.run(on_event=events.append).ok
+    notes = {event.stage for event in events if "changed while it ran" in event.text}
+    assert notes == {"moves", "edits"}
+    assert {one.name: one.state for one in status(tiny.project)} == {"moves": "stale", "edits": "stale"}
+    assert (tiny.root / "a.txt").read_text() == "oak elm"
 
 
 def test_killed_runner_is_cleared_away_by_the_next(tiny: Any) -> None:
@@ -194,7 +238,7 @@ def test_killed_runner_is_cleared_away_by_the_next(tiny: Any) -> None:
     runner.kill()
     runner.wait(30)
     deadline = time.monotonic() + 30
-    while psutil.pid_exists(kernel) and psutil.Process(kernel).status() != psutil.STATUS_ZOMBIE:
+    while is_alive(kernel):
         assert time.monotonic() < deadline, "the kernel outlives its runner"
         time.sleep(0.1)
     os.kill(child, signal.SIGKILL)
@@ -226,3 +270,11 @@ def wait_for_pids(root: Path, runner: subprocess.Popen[Any]) -> list[int]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     return [int(pid) for pid in (root / "pids").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there; one that waits for init to reap it isn't."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -11,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 import click
 
@@ -19,6 +19,8 @@ from nbops.errors import SpecError, nearest
 from nbops.pipeline.display import Display
 from nbops.pipeline.overrides import parse_assignments
 from nbops.project import Project
+
+_PATIENCE = b"stopping kernels and closing runs; Ctrl-C once more leaves at once\n"
 
 
 @click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,7 +60,7 @@ def command(words: tuple[str, ...], assignments: tuple[str, ...], force: bool, d
         return _dry_run(project, file, targets, params, as_json, force)
     from nbops.pipeline.runner import run
 
-    with _ended_like_ctrl_c():
+    with _put_in_order_when_stopped():
         if as_json:
             result = run(project, targets=targets, params=params, force=force, file=file)
             click.echo(json.dumps(result.as_dict(), indent=1))
@@ -123,17 +125,30 @@ def _names(project: Project, file: Path | None, targets: tuple[str, ...]) -> lis
 
 
 @contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """Take being asked to end (SIGTERM) like Ctrl-C: kernels stop, runs are marked, nothing is left behind."""
+def _put_in_order_when_stopped() -> Iterator[None]:
+    """Take Ctrl-C and being asked to end (SIGTERM) alike, and let a second one not break off the tidying up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    stop = _Stop()
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+class _Stop:
+    """A signal's handler that interrupts once, asks for patience, and then interrupts again."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._calls += 1
+        if self._calls == 2:
+            # not print: it may be in the middle of one
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _PATIENCE)
+            return
+        raise KeyboardInterrupt

@@ -67,9 +67,9 @@ def _facts(detail: RunDetail) -> None:
         ("metrics", {key: tables.number(value) for key, value in sorted(run.metrics.items())}),
     ):
         if values:
-            table = tables.plain_table(title, "name", ">value")
+            table = tables.plain_table(title, "name", ">value" if title == "metrics" else "value")
             for key, value in values.items():
-                table.add_row(escape(key), escape(value))
+                table.add_row(escape(key), escape(" ".join(value.split())))
             tables.print_table(table)
     if detail.datasets:
         table = tables.plain_table("data", "source", "fingerprint", ">rows", ">columns")
