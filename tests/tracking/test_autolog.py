@@ -26,6 +26,7 @@ def guard(job):
         failures.append(error)
 autologging = Autologging(Project.find())
 autologging.watch(guard)
+before = list(warnings.filters)
 warnings.simplefilter("error")
 import pandas as pd
 import sklearn.datasets, sklearn.metrics
@@ -42,6 +43,9 @@ score = model.score(X, y)
 assert vars(model).keys() == vars(clone(model).fit(X, y)).keys()
 assert not [key for key in vars(model) if "mlflow" in key]
 assert pickle.loads(pickle.dumps(model)).score(X, y) == score
+from sklearn.model_selection import GridSearchCV
+warnings.filters[:] = before
+GridSearchCV(LogisticRegression(solver="liblinear"), {"C": [1, 2, 3]}, cv=2).fit(X.to_numpy(), y)
 print(score)
 """
 
@@ -73,7 +77,12 @@ def _python(project: Project, code: str) -> str:
 
 def test_a_fit_is_logged_without_noise_plots_or_marks(project: Project) -> None:
     score = float(_python(project, FIT))
-    first = Store(project).run(Store(project).runs()[-1].run_id)
+    runs = Store(project).runs()
+    first = Store(project).run(runs[-1].run_id)
+    search = next(run for run in runs if "best_C" in run.params)
+    assert {run.params["C"] for run in runs if run.parent == search.run_id} == {"1", "2", "3"}
+    assert {run.status for run in runs} == {"FINISHED"}
+    assert first.datasets == []
     assert first.summary.params["solver"] == "liblinear"
     assert first.summary.metrics["training_score"] == score
     assert first.summary.metrics["LogisticRegression_score_X"] == score

@@ -1,8 +1,9 @@
 """MLflow's scikit-learn autologging, trimmed to what was asked for.
 
 Switches of its own would be better, but it has none for these: after each fit it draws plots of a classifier (80 % of the
-cost of a small fit), digests the training frame value by value though datasets are not logged, lets warnings about
-its own metric calls through to the user's cell, and writes the run's id into the user's model, where it changes every pickle.
+cost of a small fit), digests the training frame value by value and logs it with the metrics though datasets are not
+logged (the parallel runs of a grid search then fail on the same row, now and then), lets warnings about its own metric calls
+through to the user's cell, and writes the run's id into the user's model, where it changes every pickle.
 Each is mended by replacing one name in MLflow; a version of MLflow that has no such name is left as it is.
 """
 
@@ -30,13 +31,15 @@ def trim() -> None:
 def _trim_utils(module: Any) -> None:
     if hasattr(module, "_is_plotting_supported"):
         module._is_plotting_supported = lambda: False
-    if hasattr(module, "_log_estimator_content"):
-        module._log_estimator_content = _silently(module._log_estimator_content)
+    for name in ("_log_estimator_content", "_create_child_runs_for_parameter_search"):
+        if hasattr(module, name):
+            setattr(module, name, _silently(getattr(module, name)))
 
 
 def _trim_module(module: Any) -> None:
-    if hasattr(module, "from_pandas"):
-        module.from_pandas = _with_fingerprint(module.from_pandas)
+    for name in ("from_pandas", "from_numpy"):
+        if hasattr(module, name):
+            setattr(module, name, _no_dataset)
     manager: Any = getattr(module, "_AUTOLOGGING_METRICS_MANAGER", None)
     if hasattr(manager, "register_model") and hasattr(manager, "get_run_id_for_model"):
         runs = _RunsOfModels()
@@ -68,12 +71,6 @@ def _silently(log: Any) -> Any:
     return call
 
 
-def _with_fingerprint(make: Any) -> Any:
-    @functools.wraps(make)
-    def call(df: Any, *args: Any, **kwargs: Any) -> Any:
-        from nbops.snapshot.fingerprint import fingerprint_frame
-
-        kwargs.setdefault("digest", fingerprint_frame(df)[:8])
-        return make(df, *args, **kwargs)
-
-    return call
+def _no_dataset(*_: object, **__: object) -> None:
+    """Refuse to describe a dataset; MLflow then goes on without."""
+    raise LookupError("datasets are recorded by nbops")
