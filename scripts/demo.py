@@ -5,7 +5,6 @@ Every step is a command that a user would type. Each may be interrupted; a secon
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -36,7 +35,7 @@ def main() -> None:
     nbops("run", str(PROJECT), "-p", "learning_rate=0.05")
     say("4. What was tracked")
     nbops("runs", str(PROJECT))
-    nbops("show", _newest_run_of("train"), "--project", str(PROJECT))
+    nbops("show", "train", "--project", str(PROJECT))
     say("5. Promote the pipeline's model through the gates")
     nbops("promote", str(PROJECT))
     say(
@@ -60,19 +59,6 @@ def main() -> None:
     print("\nNext, with `source .venv/bin/activate`:")
     print(f"  nbops lab {PROJECT}       the same in JupyterLab: open explore.ipynb" + _without_extension())
     print(f"  mlflow ui --backend-store-uri sqlite:///{PROJECT}/.nbops/mlflow.db")
-
-
-def _newest_run_of(stage: str) -> str:
-    """Return the beginning of a run's id, as one would copy it from the table."""
-    where = f"tags.`nbops.stage` = '{stage}'"
-    listing = subprocess.run(
-        [NBOPS, "runs", PROJECT, "--where", where, "--limit", "1", "--json"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    ).stdout
-    return str(json.loads(listing)[0]["run_id"][:8])
 
 
 def _without_extension() -> str:

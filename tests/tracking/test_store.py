@@ -88,9 +88,10 @@ def test_references_to_runs(store: Store) -> None:
     assert store.resolve(first[:10].upper()) == first
     assert store.resolve("first") == first
     assert store.resolve("latest") == other
+    assert store.resolve("twin") == other, "the newest of a name"
     assert store.run(twin).summary.parent == first
-    for reference in ("twin", "none", "0" * 32, "it's", "%", first[:3]):
-        with pytest.raises(TrackingError, match=r"fits 2 runs|no run"):
+    for reference in ("none", "0" * 32, "it's", "%", first[:3]):
+        with pytest.raises(TrackingError, match="no run"):
             store.resolve(reference)
 
 

@@ -21,7 +21,7 @@ from nbops.tracking.store import Store
 def command(run: str, project: Path | None, with_code: bool, as_json: bool) -> None:
     """Show a run: its params, metrics, five versions, datasets and artifacts.
 
-    RUN is an id, the beginning of one, a unique name, or 'latest'.
+    RUN is an id, the beginning of one, a name (the newest run of it), or 'latest'.
 
     \b
     Examples:

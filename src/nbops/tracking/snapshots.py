@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nbops.notebook.parameters import INJECTED_ID
 from nbops.snapshot import code, environment, hardware
 from nbops.snapshot.fingerprint import fingerprint_file
 from nbops.tracking.records import Data, Model, read
@@ -52,7 +53,9 @@ def attach(
     """
     log = read(store.project.sessions / f"{session}.jsonl")
     history = [cell for cell in log.cells if last is None or cell.start.seq <= last]
-    executed = [code.Cell(cell.start.cell_id, cell.start.source) for cell in history]
+    # The cell that a pipeline injects holds parameters, which are the experiment's version, and paths of this run alone.
+    written = [cell.start for cell in history if cell.start.cell_id != INJECTED_ID]
+    executed = [code.Cell(start.cell_id, start.source) for start in written]
     reads = [data for cell in history for data in cell.data]
     made = [model for cell in history if cell.start.seq >= first for model in cell.models]
     return _attach(store, run_id, executed, _data(store, reads, inputs or {}), made)
@@ -109,7 +112,7 @@ def _data(store: Store, reads: Sequence[Data], inputs: Mapping[str, Path]) -> di
             datasets[source] = DatasetVersion(name, source, fingerprint_file(path))
     found = sorted(datasets.values(), key=lambda dataset: dataset.source)
     return {
-        "digest": _digest([[dataset.source, dataset.digest] for dataset in found]) if found else None,
+        "digest": _digest(sorted(dataset.digest for dataset in found)) if found else None,  # wherever it lay
         "datasets": [asdict(dataset) for dataset in found],
     }
 

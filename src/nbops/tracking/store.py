@@ -232,22 +232,29 @@ class Store:
         )
 
     def resolve(self, ref: str) -> str:
-        """Return the whole id for a run's id, prefix (four characters or more) or name, or for ``latest``."""
-        if "'" not in ref:
-            by_prefix = f"attributes.run_id LIKE '{ref.lower()}%'"
-            for where in ("",) if ref == "latest" else (by_prefix, f"attributes.run_name = '{ref}'"):
-                if where == by_prefix and not _PREFIX.fullmatch(ref.lower()):
-                    continue
-                matches = [run.run_id for run in self.runs(limit=1 if ref == "latest" else 6, where=where)]
-                if len(matches) == 1:
-                    return matches[0]
-                if matches:
-                    ids = ", ".join(match[:12] for match in matches[:5])
-                    raise TrackingError(
-                        f"'{ref}' fits {'more than five' if len(matches) > 5 else len(matches)} runs: {ids}",
-                        remedy="give more of the id",
-                    )
-        raise TrackingError(f"no run '{ref}'", remedy="`nbops runs` lists them")
+        """Return the whole id for the beginning of a run's id (four characters or more), for its name, or ``latest``.
+
+        A name that several runs have, as those of a stage do, stands for the newest of them.
+        """
+        if ref == "latest":
+            newest = self.runs(limit=1)
+        elif "'" in ref:  # MLflow's filters have no way to write one
+            newest = []
+        else:
+            newest = self._by_prefix(ref.lower()) or self.runs(limit=1, where=f"attributes.run_name = '{ref}'")
+        if not newest:
+            raise TrackingError(f"no run '{ref}'", remedy="`nbops runs` lists them")
+        return newest[0].run_id
+
+    def _by_prefix(self, prefix: str) -> list[RunSummary]:
+        if not _PREFIX.fullmatch(prefix):
+            return []
+        found = self.runs(limit=6, where=f"attributes.run_id LIKE '{prefix}%'")
+        if len(found) > 1:
+            ids = ", ".join(run.run_id[:12] for run in found[:5])
+            count = "more than five" if len(found) > 5 else len(found)
+            raise TrackingError(f"'{prefix}' fits {count} runs: {ids}", remedy="give more of the id")
+        return found
 
     def read_json(self, run_id: str, artifact_path: str) -> dict[str, Any]:
         """Return a JSON artifact's content."""
