@@ -26,7 +26,6 @@ def guard(job):
         failures.append(error)
 autologging = Autologging(Project.find())
 autologging.watch(guard)
-before = list(warnings.filters)
 warnings.simplefilter("error")
 import pandas as pd
 import sklearn.datasets, sklearn.metrics
@@ -44,7 +43,7 @@ assert vars(model).keys() == vars(clone(model).fit(X, y)).keys()
 assert not [key for key in vars(model) if "mlflow" in key]
 assert pickle.loads(pickle.dumps(model)).score(X, y) == score
 from sklearn.model_selection import GridSearchCV
-warnings.filters[:] = before
+warnings.simplefilter("ignore")  # a grid search of MLflow's doesn't survive warnings that are errors
 GridSearchCV(LogisticRegression(solver="liblinear"), {"C": [1, 2, 3]}, cv=2).fit(X.to_numpy(), y)
 print(score)
 """

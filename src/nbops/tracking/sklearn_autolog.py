@@ -31,9 +31,11 @@ def trim() -> None:
 def _trim_utils(module: Any) -> None:
     if hasattr(module, "_is_plotting_supported"):
         module._is_plotting_supported = lambda: False
-    for name in ("_log_estimator_content", "_create_child_runs_for_parameter_search"):
-        if hasattr(module, name):
-            setattr(module, name, _silently(getattr(module, name)))
+    if hasattr(module, "_log_estimator_content"):
+        module._log_estimator_content = _silently(module._log_estimator_content)
+    if hasattr(module, "_create_child_runs_for_parameter_search"):
+        create = _silently(module._create_child_runs_for_parameter_search)
+        module._create_child_runs_for_parameter_search = _without_dataset(create)
 
 
 def _trim_module(module: Any) -> None:
@@ -69,6 +71,25 @@ def _silently(log: Any) -> Any:
             return log(*args, **kwargs)
 
     return call
+
+
+def _without_dataset(create: Any) -> Any:
+    """Have the runs of a search made without the dataset, which they can't do without but needn't log."""
+
+    @functools.wraps(create)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if client := kwargs.get("autologging_client"):
+            client.log_inputs = lambda *_, **__: None
+        return create(*args, **{**kwargs, "dataset": _Nothing()})
+
+    return call
+
+
+class _Nothing:
+    name = digest = None
+
+    def _to_mlflow_entity(self) -> None:
+        return None
 
 
 def _no_dataset(*_: object, **__: object) -> None:
