@@ -13,6 +13,7 @@ import click
 from nbops.cli import tables
 from nbops.errors import ServeError, nearest
 from nbops.project import Project
+from nbops.tracking.migration import cache_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,12 +29,12 @@ _SHOWN_COLUMNS = 6
 @click.command(name="serve")
 @click.argument("target", type=click.Path(path_type=Path, exists=True), required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Other than loopback wants NBOPS_TOKEN to be set.")
-@click.option("--port", default=0, help="0 (the default) takes a free port.")
-@click.option("--workers", default=1, show_default=True, help="Processes that serve.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0 (the default) takes a free port.")
+@click.option("--workers", default=1, type=click.IntRange(1), show_default=True, help="Processes that serve.")
 @click.option("--replay", type=click.Path(path_type=Path, exists=True), help="Send this table's rows, report, stop.")
 @click.option("--where", default="", help="With --replay: only rows for which this expression holds.")
-@click.option("--rows", default=10_000, show_default=True, help="With --replay: at most so many rows.")
-@click.option("--batch", default=20, show_default=True, help="With --replay: rows a request.")
+@click.option("--rows", default=10_000, type=click.IntRange(1), show_default=True, help="With --replay: at most so many rows.")
+@click.option("--batch", default=20, type=click.IntRange(1), show_default=True, help="With --replay: rows a request.")
 @click.option("--json", "as_json", is_flag=True, help="With --replay: print JSON.")
 def command(
     target: Path | None,
@@ -59,9 +60,16 @@ def command(
     """
     from nbops.promotion import environments
     from nbops.promotion.bundle import open_bundle
+    from nbops.promotion.service import python_minor
 
     bundle = open_bundle(_bundle_path(target))
-    python = environments.make(Project.find(bundle.path).state / "environments", bundle.lock, bundle.wheel)
+    if bundle.python != python_minor():
+        raise ServeError(
+            f"the bundle was proven with Python {bundle.python}, this is Python {python_minor()}",
+            where=str(bundle.path),
+            remedy=f"use nbops of an environment with Python {bundle.python}, or its Dockerfile",
+        )
+    python = environments.make(_environments(bundle), bundle.lock, bundle.wheel)
     if replay is None:
         _serve(python, bundle, ["--host", host, "--port", str(port), "--workers", str(workers)])
         return
@@ -80,6 +88,12 @@ def _bundle_path(target: Path | None) -> Path:
     if path is None or not path.is_dir():
         raise ServeError("there is no bundle of the champion", where=str(project.root), remedy="nbops package")
     return path
+
+
+def _environments(bundle: Bundle) -> Path:
+    """Return where environments are kept: in the bundle's project, else in the user's cache."""
+    state = Project.find(bundle.path.parent).state
+    return (state if state.is_dir() else cache_folder()) / "environments"
 
 
 def _serve(python: Path, bundle: Bundle, arguments: list[str]) -> None:

@@ -19,6 +19,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from filelock import FileLock
+
 from nbops.errors import PromotionError
 from nbops.promotion import environments, service
 from nbops.promotion.capture import FOLDER
@@ -43,12 +45,15 @@ class Bundle:
         The model's.
     package
         The Python package of its service.
+    python
+        The Python that it was proven with, such as ``3.12``.
     """
 
     path: Path
     name: str
     version: str
     package: str
+    python: str
 
     @property
     def wheel(self) -> Path:
@@ -76,17 +81,17 @@ def open_bundle(path: Path) -> Bundle:
     """
     try:
         content = json.loads((path / "bundle.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise PromotionError("not a bundle", where=str(path), remedy="nbops package") from error
-    if content["format"] > FORMAT:
+        names = content["format"], content["files"], content["name"], content["version"], content["package"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise PromotionError("not a bundle", where=str(path), remedy="nbops package --force") from error
+    if names[0] > FORMAT:
         raise PromotionError(f"written by a newer nbops (format {content['format']})", where=str(path))
     for name, digest in content["files"].items():
         file = path / name
         if not file.is_file() or _sha256(file) != digest:
-            raise PromotionError(
-                f"{name} isn't the file that was proven", where=str(path), remedy="nbops package --force"
-            )
-    return Bundle(path, content["name"], content["version"], content["package"])
+            what = "isn't the file that was proven" if file.is_file() else "is missing"
+            raise PromotionError(f"{name} {what}", where=str(path), remedy="nbops package --force writes it anew")
+    return Bundle(path, *names[2:], str(content.get("python") or service.python_minor()))
 
 
 def package(
@@ -113,14 +118,32 @@ def package(
     target = store.project.bundles / f"{version.model}-{version.version}"
     if target.exists() and not force:
         return open_bundle(target)
-    work = store.project.state / "work" / f"bundle-{target.name}-{os.getpid()}"
-    shutil.rmtree(work, ignore_errors=True)
+    works = store.project.state / "work"
     try:
-        _write(store, version, work, say)
-        _move(work / "bundle", target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        works.mkdir(parents=True, exist_ok=True)
+        with FileLock(works / f"{target.name}.lock"):
+            if target.exists() and not force:  # by another process, while this one waited
+                return open_bundle(target)
+            _clear(works, target.name)  # what a killed process left
+            try:
+                work = works / f"bundle-{target.name}@{os.getpid()}"
+                _write(store, version, work, say)
+                _move(work / "bundle", target)
+            finally:
+                _clear(works, target.name)
+    except OSError as error:
+        raise PromotionError(
+            f"the bundle can't be written: {error.strerror or error}",
+            where=str(error.filename or target),
+            remedy="look at the disk's space and the folder's permissions",
+        ) from error
     return open_bundle(target)
+
+
+def _clear(works: Path, name: str) -> None:
+    for left in works.iterdir():
+        if left.name.startswith(f"bundle-{name}@"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _write(store: Store, version: ModelVersion, work: Path, say: Callable[[str], None]) -> None:
@@ -193,7 +216,8 @@ def build_wheel(source: Path, into: Path) -> Path:
         [sys.executable, "-c", build], cwd=source, capture_output=True, text=True, check=False, env=variables
     )
     if answer.returncode:
-        raise PromotionError(f"the wheel can't be built: {answer.stderr.strip()[-800:]}", where=str(source))
+        reason = answer.stderr.strip().rpartition("\n")[2] or f"status {answer.returncode}"
+        raise PromotionError(f"the wheel can't be built: {reason}", where=str(source))
     return next(into.glob("*.whl"))
 
 
@@ -210,7 +234,7 @@ def _dockerfile(package_name: str, version: ModelVersion) -> str:
         version=version.version,
         distribution=package_name.replace("_", "-"),
         package=package_name,
-        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+        python=service.python_minor(),
     )
 
 
@@ -227,6 +251,7 @@ def _write_manifest(folder: Path, version: ModelVersion, package_name: str) -> N
         "version": version.version,
         "package": package_name,
         "run": version.run_id,
+        "python": service.python_minor(),
         "nbops": metadata.version("nbops"),
         "files": files,
     }
@@ -237,9 +262,18 @@ def _move(folder: Path, target: Path) -> None:
     """Give a finished bundle its name; one that is there already steps aside and is removed afterwards."""
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name("replaced")
+    if folder.stat().st_dev != target.parent.stat().st_dev:  # a rename can't cross file systems
+        aside = target.with_name(f".{target.name}.replaced")
+        folder = shutil.copytree(folder, target.with_name(f".{target.name}.{os.getpid()}.new"))
     if target.exists():
         target.rename(aside)
-    folder.rename(target)
+    try:
+        folder.rename(target)
+    except OSError:
+        if aside.exists():
+            aside.rename(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:

@@ -68,13 +68,13 @@ def from_run(store: Store, ref: str) -> Candidate:
     around = run if STAGES_TAG in run.tags or run.summary.parent is None else store.run(run.summary.parent)
     if STAGES_TAG in around.tags:
         stages = {name: stage["run_id"] for name, stage in json.loads(around.tags[STAGES_TAG]).items()}
-        return _of_stages(store, stages)
+        return _of_stages(store, stages, chosen=run if _scores(run) else None)
     if not _scores(run):
         raise _nothing_recorded(f"run {run.summary.run_id[:8]}")
     return Candidate(run, run.summary.metrics, {})
 
 
-def _of_stages(store: Store, stages: Mapping[str, str]) -> Candidate:
+def _of_stages(store: Store, stages: Mapping[str, str], chosen: RunDetail | None = None) -> Candidate:
     metrics: dict[str, float] = {}
     scoring: list[RunDetail] = []
     for name, run_id in stages.items():
@@ -87,12 +87,15 @@ def _of_stages(store: Store, stages: Mapping[str, str]) -> Candidate:
         metrics |= run.summary.metrics
         if _scores(run):
             scoring.append(run)
-    if len(scoring) != 1:
-        if scoring:
-            names = ", ".join(str(run.summary.stage) for run in scoring)
-            raise PromotionError(f"several stages record a scoring cell: {names}", remedy="promote one of their runs")
+    if chosen is None and len(scoring) > 1:
+        names = " and ".join(f"{run.summary.stage} (run {run.summary.run_id[:8]})" for run in scoring)
+        raise PromotionError(
+            f"several stages record a scoring cell: {names}",
+            remedy=f"promote one of their runs: nbops promote {scoring[-1].summary.run_id[:8]}",
+        )
+    if chosen is None and not scoring:
         raise _nothing_recorded("the pipeline")
-    return Candidate(scoring[0], metrics, dict(stages))
+    return Candidate(chosen or scoring[0], metrics, dict(stages))
 
 
 def _scores(run: RunDetail) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from string import Template
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from nbops.promotion.proof import Proof
 from nbops.promotion.service import template
 from nbops.tracking.schema import VERSION_KINDS, DatasetVersion, Versions
+
+_SHOWN_VALUES = 5
 
 
 def write_card(
@@ -51,16 +54,34 @@ def write_card(
 
 
 def _columns(manifest: Mapping[str, Any], profile: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    for column in manifest["input"]["columns"]:
-        seen = profile["columns"].get(column["name"], {})
-        if seen.get("kind") == "numeric" and seen.get("edges"):
-            text = f"{seen['edges'][0]:.6g} … {seen['edges'][-1]:.6g} (first to last bin's edge)"
-        else:
-            values = seen.get("values", [])
-            text = ", ".join(map(str, values[:6])) + (f" … ({len(values)} values)" if len(values) > 6 else "")
-        rows.append((column["name"], column["type"], "yes" if column["nullable"] else "no", text))
-    return rows
+    return [
+        (
+            column["name"],
+            column["type"],
+            "yes" if column["nullable"] else "no",
+            _seen(column["type"], profile["columns"].get(column["name"], {})),
+        )
+        for column in manifest["input"]["columns"]
+    ]
+
+
+def _seen(kind: str, seen: Mapping[str, Any]) -> str:
+    """Return what a column held: the range of its middle, or its most frequent values; and how much was missing."""
+    if seen.get("edges"):
+        low, high = (
+            _moment(edge) if kind == "datetime" else f"{edge:.6g}" for edge in (seen["edges"][0], seen["edges"][-1])
+        )
+        text = low if low == high else f"{low} … {high}"
+    else:
+        pairs = list(zip(seen.get("values", []), seen.get("shares", []), strict=True))
+        text = ", ".join(f"{value} ({share:.0%})" for value, share in pairs[:_SHOWN_VALUES])
+        text += ", …" if len(pairs) > _SHOWN_VALUES else ""
+    return f"{text}; {seen['missing']:.1%} missing" if seen.get("missing") else text
+
+
+def _moment(seconds: float) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    return moment.strftime("%Y-%m-%d" if seconds % 86_400 == 0 else "%Y-%m-%d %H:%M")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

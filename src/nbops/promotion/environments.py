@@ -50,15 +50,23 @@ def make(folder: Path, lock: Path, wheel: Path) -> Path:
     target = folder / digest
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{digest}.lock"):
-        if not target.exists():
+        if not interpreter(target).exists():  # which is a link, and may have lost what it links to
+            for left in (target, *folder.glob(f"{digest}.*.new")):
+                shutil.rmtree(left, ignore_errors=True)
             fresh = folder / f"{digest}.{os.getpid()}.new"
-            shutil.rmtree(fresh, ignore_errors=True)
-            _uv(["venv", "--quiet", "--relocatable", "--python", sys.executable, str(fresh)], "no environment")
-            install = ["pip", "install", "--quiet", "--compile-bytecode", "--python", str(interpreter(fresh))]
-            _uv([*install, "--require-hashes", "-r", str(lock)], "the bundle's requirements can't be installed")
-            _uv([*install, "--no-deps", str(wheel)], "the bundle's wheel can't be installed")
-            fresh.replace(target)
+            try:
+                _fill(fresh, lock, wheel)
+                fresh.replace(target)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
     return interpreter(target)
+
+
+def _fill(environment: Path, lock: Path, wheel: Path) -> None:
+    _uv(["venv", "--quiet", "--relocatable", "--python", sys.executable, str(environment)], "no environment")
+    install = ["pip", "install", "--quiet", "--compile-bytecode", "--python", str(interpreter(environment))]
+    _uv([*install, "--require-hashes", "-r", str(lock)], "the bundle's requirements can't be installed")
+    _uv([*install, "--no-deps", str(wheel)], "the bundle's wheel can't be installed")
 
 
 def interpreter(environment: Path) -> Path:
@@ -89,11 +97,16 @@ def clean_variables() -> dict[str, str]:
 def _uv(arguments: Sequence[str], failure: str, *, feed: str | None = None) -> str:
     from uv import find_uv_bin
 
+    variables = clean_variables()
+    if "PIP_INDEX_URL" in variables:  # who told pip of another index means it
+        variables.setdefault("UV_DEFAULT_INDEX", variables["PIP_INDEX_URL"])
     answer = subprocess.run(
-        [find_uv_bin(), *arguments], input=feed, capture_output=True, text=True, check=False, env=clean_variables()
+        [find_uv_bin(), *arguments], input=feed, capture_output=True, text=True, check=False, env=variables
     )
     if answer.returncode:
+        told = answer.stderr.strip()[-_TAIL:] or f"uv ended with status {answer.returncode}"
         raise PromotionError(
-            f"{failure}: {answer.stderr.strip()[-_TAIL:]}", remedy="check the package index and the versions in force"
+            f"{failure}: {told}",
+            remedy="check the network, the disk's space, and that the package index has these versions",
         )
     return answer.stdout

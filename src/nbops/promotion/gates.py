@@ -99,6 +99,8 @@ _SETTINGS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "no_regression": (frozenset({"metric"}), frozenset({"tolerance", "lower_is_better"})),
     "threshold": (frozenset({"metric"}), frozenset({"min", "max"})),
 }
+_KINDS: Mapping[str, tuple[type, ...]] = {"metric": (str,), "baseline": (str,), "lower_is_better": (bool,)}
+_KIND_NAMES = {(str,): "the name of a metric", (bool,): "true or false", (int, float): "a number"}
 
 
 def ask(gates: Mapping[str, Settings], evidence: Evidence) -> list[GateResult]:
@@ -133,8 +135,15 @@ def _check(label: str, name: str, settings: Settings) -> None:
     for key in settings:
         if key not in required | optional:
             raise PromotionError(f"unknown setting '{key}'", where=where, remedy=nearest(key, required | optional))
+        kinds = _KINDS.get(key, (int, float))
+        if not isinstance(settings[key], kinds) or (isinstance(settings[key], bool) and bool not in kinds):
+            raise PromotionError(f"'{key}' can't be {settings[key]!r}", where=where, remedy=_KIND_NAMES[kinds])
     if lacking := sorted(required - settings.keys()):
         raise PromotionError(f"'{lacking[0]}' is missing", where=where)
+    if "min" in optional and not {"min", "max"} & settings.keys():
+        raise PromotionError(
+            "neither 'min' nor 'max' is given", where=where, remedy=f"{label} = {{ metric = …, min = … }}"
+        )
 
 
 def _gain(metric: str, settings: Settings, value: float, bar: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import tempfile
 import time
 import warnings
@@ -18,7 +19,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from nbops.errors import GateFailed
+from filelock import FileLock
+
+from nbops.errors import GateFailed, PromotionError
 from nbops.promotion import gates, service
 from nbops.promotion.candidates import Candidate
 from nbops.promotion.capture import FOLDER
@@ -70,8 +73,29 @@ def promote(store: Store, candidate: Candidate, *, alias: str = "champion", reas
     ------
     GateFailed
         If a gate doesn't pass; nothing was registered.
+    PromotionError
+        If MLflow's registry can't hold the model under that name or alias.
     """
     model = store.project.model_name
+    _check_names(model, alias)
+    store.project.state.mkdir(parents=True, exist_ok=True)
+    with FileLock(store.project.state / "promote.lock"):  # two at once would register one run twice
+        return _promote(store, candidate, model, alias, reason)
+
+
+def _check_names(model: str, alias: str) -> None:
+    if not model.strip() or set("/:") & set(model):
+        raise PromotionError(
+            f"a model can't be called '{model}'", where="nbops.toml [model] name", remedy="leave out '/' and ':'"
+        )
+    if not re.fullmatch(r"[\w-]+", alias, re.ASCII) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+        raise PromotionError(
+            f"'{alias}' can't be an alias",
+            remedy="letters, digits, '_' and '-', and neither 'latest' nor a version such as 'v1'",
+        )
+
+
+def _promote(store: Store, candidate: Candidate, model: str, alias: str, reason: str) -> Promotion:
     previous = store.registry.by_alias(model, alias)
     results = gates.ask(
         store.project.config.get("gates", {}),

@@ -13,6 +13,17 @@ from pathlib import Path
 from nbops.errors import ServeError
 from nbops.promotion.environments import clean_variables
 
+# A killed nbops closes the pipe that is the service's input: then the service ends too.
+_GUARDED = """
+import os, runpy, signal, sys, threading
+def watch():
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=watch, daemon=True).start()
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
 _START_SECONDS = 120.0
 _STOP_SECONDS = 10.0
 _TAIL = 2000
@@ -52,17 +63,19 @@ def start(python: Path, package: str, arguments: Sequence[str] = ()) -> Iterator
     with tempfile.TemporaryDirectory(prefix="nbops-") as name:
         folder = Path(name)
         port_file, log = folder / "port", folder / "log"
-        command = [str(python), "-I", "-m", package, "--port", "0", "--port-file", str(port_file), *arguments]
+        command = [str(python), "-I", "-c", _GUARDED, package, "--port", "0", "--port-file", str(port_file), *arguments]
         began = time.perf_counter()
         with log.open("wb") as sink:
             process = subprocess.Popen(
-                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=clean_variables()
+                command, cwd=folder, stdin=subprocess.PIPE, stdout=sink, stderr=sink, env=clean_variables()
             )
         try:
             port = _wait(process, port_file, log, package)
             yield Running(f"http://127.0.0.1:{port}", process, time.perf_counter() - began, log)
         finally:
             stop(process)
+            if process.stdin:
+                process.stdin.close()
 
 
 def stop(process: subprocess.Popen[bytes]) -> int:
