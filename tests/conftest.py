@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from IPython.core.history import HistoryAccessor
 
 from nbops.project import Project
 
@@ -34,8 +36,26 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         "MPLBACKEND": "agg",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
+    HistoryAccessor.enabled.default_value = False  # shells in this process keep no database on disk
     yield
     os.environ.clear()
+    os.environ |= before
+
+
+@pytest.fixture(autouse=True)
+def own_store(isolated_environment: None) -> Iterator[None]:
+    """Put back what MLflow keeps for the whole process: a test's store is its own."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+    yield
+    if "mlflow" in sys.modules:
+        import mlflow
+
+        while mlflow.active_run():
+            mlflow.end_run()
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        del os.environ[name]
     os.environ |= before
 
 

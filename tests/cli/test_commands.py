@@ -116,7 +116,7 @@ def test_runs_show_and_diff(loop: Loop) -> None:
 
 @pytest.mark.slow
 def test_promote_and_package_print_what_they_did(loop: Loop) -> None:
-    promoted = nbops("promote", cwd=loop.project.root)
+    promoted = nbops("promote", "--reason", "first", cwd=loop.project.root)
     assert "version 1 is now 'champion'" in promoted.stdout
     assert "beats_baseline" in promoted.stdout
     packaged = nbops("package", "--json", cwd=loop.project.root)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from promotion.trial import Trial, run_cells, try_out
+from trial import Trial, run_cells, try_out
 
 
 @pytest.fixture

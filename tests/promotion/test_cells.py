@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from promotion.trial import Trial
+from trial import Trial
 
 Try = Callable[..., Trial]
 
