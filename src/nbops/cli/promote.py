@@ -38,9 +38,12 @@ def command(target: str | None, alias: str, reason: str, project: Path | None, a
     if as_json:
         tables.print_json(done)
         return
-    table = tables.plain_table("gates", "gate", "outcome", "evidence")
-    for result in done.gates:
-        table.add_row(result.gate, f"[green]{result.outcome}[/green]", result.evidence)
-    tables.print_table(table)
+    if done.gates:
+        table = tables.plain_table("gates", "gate", "outcome", "evidence")
+        for result in done.gates:
+            table.add_row(result.gate, f"[green]{result.outcome}[/green]", result.evidence)
+        tables.print_table(table)
+    else:
+        click.echo("no gates were asked: [gates] in nbops.toml names them")
     before = f" (was version {done.previous})" if done.previous and done.previous != done.version else ""
     click.echo(f"{done.model} version {done.version} is now '{done.alias}'{before}, run {done.run_id[:8]}")

@@ -92,6 +92,8 @@ def record(recorder: Recorder, cell: str, input_name: str, output_name: str, bef
         last = (folder / _RECORD).rename(Path(name) / _RECORD)  # what says that the rest is there
         store.log_folder(run_id, folder, FOLDER)
         store.log_file(run_id, last, FOLDER)
+    if not recorder.stage_run:  # by hand, somebody has to be told which run to promote
+        sys.stdout.write(f"nbops: '{output_name}' can be served: nbops promote {run_id[:8]}\n")
     return run_id
 
 

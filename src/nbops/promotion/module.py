@@ -84,7 +84,7 @@ def write_module(
         + "\n".join(lines)
         + f"\n    return {output_name}"
     )
-    source = "\n\n".join(parts) + "\n"
+    source = _joined(parts)
     try:
         compile(source, "scoring.py", "exec")
     except SyntaxError as error:
@@ -154,6 +154,16 @@ def _grouped(imports: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
 def _imported(needs: Needs) -> set[str]:
     aliases = [alias for line in needs.imports for node in ast.parse(line).body for alias in getattr(node, "names", [])]
     return {alias.asname or alias.name.partition(".")[0] for alias in aliases}
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Join a module's parts with the usual blank lines: two around functions and classes."""
+    text, after = parts[0], False
+    for part in parts[1:]:
+        is_definition = part.startswith(("@", "async def ", "class ", "def "))
+        text += ("\n\n\n" if is_definition or after else "\n\n") + part
+        after = is_definition
+    return text + "\n"
 
 
 def _free(name: str, body: Sequence[Statement], needs: Needs, input_name: str) -> str:

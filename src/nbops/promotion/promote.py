@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from filelock import FileLock
 
@@ -128,23 +127,32 @@ def _register(store: Store, candidate: Candidate, model: str) -> str:
     with tempfile.TemporaryDirectory(prefix="nbops-") as name:
         folder = Path(name)
         capture = store.download(run_id, FOLDER, folder / "download")
-        recorded = service.read_capture(capture)
-        package = service.package_name(model, recorded["distributions"])
-        service.write_scoring(folder / package, capture)
-        (folder / package / "pyfunc.py").write_text(
-            Template(service.template("pyfunc.py")).substitute(entry=recorded["entry"]), encoding="utf-8"
-        )
-        save_pyfunc(folder / MODEL_FOLDER, folder / package, recorded)
+        write_model(folder / MODEL_FOLDER, capture, package=f"{model}_{run_id[:8]}")
         store.log_folder(run_id, folder / MODEL_FOLDER, MODEL_FOLDER)
     return store.registry.register(model, run_id, MODEL_FOLDER)
 
 
-def save_pyfunc(target: Path, package: Path, recorded: Mapping[str, Any]) -> None:
-    """Save the scoring function as an MLflow pyfunc model: raw rows in, predictions out."""
+def write_model(target: Path, capture: Path, *, package: str) -> None:
+    """Write the scoring function as an MLflow pyfunc model: raw rows in, predictions out.
+
+    Parameters
+    ----------
+    target
+        The model's folder.
+    capture
+        What the scoring cell recorded.
+    package
+        A name for its code that no other model has: MLflow puts the code of all models that a process loads side by side.
+    """
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
+    recorded = service.read_capture(capture)
+    code = target.with_name("code") / service.package_name(package, recorded["distributions"])
+    service.write_scoring(code, capture)
+    loader = Template(service.template("pyfunc.py")).substitute(entry=recorded["entry"])
+    (code / "pyfunc.py").write_text(loader, encoding="utf-8")
     output = recorded["output"]
     outputs = output.get("columns") or [{"name": output["name"], "type": output["type"]}]
     signature = ModelSignature(
@@ -155,8 +163,8 @@ def save_pyfunc(target: Path, package: Path, recorded: Mapping[str, Any]) -> Non
         warnings.filterwarnings("ignore", ".*input example was not provided")  # the signature comes from the data
         mlflow.pyfunc.save_model(
             path=str(target),
-            loader_module=f"{package.name}.pyfunc",
-            code_paths=[str(package)],
+            loader_module=f"{code.name}.pyfunc",
+            code_paths=[str(code)],
             signature=signature,
             pip_requirements=[f"{name}=={version}" for name, version in recorded["distributions"].items()],
         )
