@@ -17,7 +17,7 @@ from nbops.promotion.environments import clean_variables
 _GUARDED = """
 import os, runpy, signal, sys, threading
 def watch():
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not sys.stdin: its lock, held by a daemon thread, aborts the interpreter's end
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=watch, daemon=True).start()
