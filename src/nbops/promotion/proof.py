@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from nbops.errors import ProofFailed
 from nbops.promotion import environments, running
+from nbops.serving.protocols.openinference import DATATYPES
 
 FORMAT = 1
 TOLERANCE = 1e-9
@@ -35,15 +36,6 @@ _EVERYTHING = (
     "on anything that it changed itself"
 )
 _UNWANTED = ("nbops", "mlflow", "jupyterlab", "ipykernel", "papermill")
-_TENSOR_TYPES = {
-    "boolean": "BOOL",
-    "integer": "INT32",
-    "long": "INT64",
-    "float": "FP32",
-    "double": "FP64",
-    "string": "BYTES",
-    "datetime": "BYTES",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +141,7 @@ class _Asker:
         inputs = []
         for column in self.manifest["input"]["columns"]:
             values = [self.rows[row][self.columns.index(column["name"])] for row in whole]
-            kind = _TENSOR_TYPES[column["type"]]
+            kind = DATATYPES[column["type"]]
             inputs.append({"name": column["name"], "shape": [len(values)], "datatype": kind, "data": values})
         answer = self._post(f"/v2/models/{self.manifest['name']}/infer", {"inputs": inputs})
         yield self._compare(answer["outputs"][0]["data"], whole)
