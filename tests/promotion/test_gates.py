@@ -61,6 +61,10 @@ def test_not_a_number_never_passes() -> None:
         ({"threshold": {"metric": "a", "minimum": 1}}, "did you mean 'min'"),
         ({"beats_baseline": {"metric": "a"}}, "'baseline' is missing"),
         ({"threshold": 3}, "settings are a table"),
+        ({"threshold": {"metric": "a"}}, "neither 'min' nor 'max'"),
+        ({"threshold": {"metric": "a", "min": "0.5"}}, "'min' can't be '0.5'"),
+        ({"beats_baseline": {"metric": 3, "baseline": "b"}}, "'metric' can't be 3"),
+        ({"no_regression": {"metric": "a", "lower_is_better": 1}}, "'lower_is_better' can't be 1"),
     ],
 )
 def test_wrong_settings(gates: dict[str, Any], message: str) -> None:

@@ -56,13 +56,11 @@ def refusal(loop: Loop, trial: Callable[..., Trial]) -> Callable[..., str]:
             ["one row a request", "KeyError: 'Oslo'", "get_dummies", "reindex"],
         ),
         (40, "y = X['a'] + rng.normal(size=len(X))", ["asked twice", "draw no random numbers"]),
-        (40, "count['n'] += 1\ny = X['a'] * count['n']", ["asked twice", "keep no state"]),
         (40, "y = X['a'] * pd.read_csv('k.csv')['k'][0]", ["FileNotFoundError", "k.csv", "not on the index, on files"]),
-        (40, "y = X['a'].where(X.index > 300, X.index * 2.0)", ["one row a request", "alone"]),
     ],
 )
 def test_why_a_proof_failed(refusal: Callable[..., str], tmp_path: Path, rows: int, cell: str, told: list[str]) -> None:
     (tmp_path / "k.csv").write_text("k\n2\n")
-    said = refusal(FRAME.replace("ROWS", str(rows)), "count = {'n': 0}", cell)
+    said = refusal(FRAME.replace("ROWS", str(rows)), cell)
     for word in told:
         assert word in said

@@ -59,13 +59,13 @@ def _columns(manifest: Mapping[str, Any], profile: Mapping[str, Any]) -> list[tu
             column["name"],
             column["type"],
             "yes" if column["nullable"] else "no",
-            _seen(column["type"], profile["columns"].get(column["name"], {})),
+            seen_in_training(column["type"], profile["columns"].get(column["name"], {})),
         )
         for column in manifest["input"]["columns"]
     ]
 
 
-def _seen(kind: str, seen: Mapping[str, Any]) -> str:
+def seen_in_training(kind: str, seen: Mapping[str, Any]) -> str:
     """Return what a column held: the range of its middle, or its most frequent values; and how much was missing."""
     if seen.get("edges"):
         low, high = (
