@@ -45,6 +45,11 @@ CASES: dict[str, tuple[tuple[str, ...], str, str]] = {
         "doesn't read its input 'X'",
         "all steps from the raw rows on",
     ),
+    "a fit in the scoring cell": (
+        ("from sklearn.preprocessing import StandardScaler\nscaler = StandardScaler()", "y = scaler.fit_transform(X)[:, 0]"),
+        r"fits something anew each time: y = scaler\.fit_transform",
+        "only transform or predict here",
+    ),
     "a shell command": (
         ('n = 1', "lines = !echo 2\ny = X['a'] * len(lines)"),
         'a magic or shell command: lines = !echo',

@@ -21,6 +21,8 @@ _LOOKS_ONLY = frozenset(
     "to_json to_parquet to_pickle to_sql value_counts".split()
 )
 
+_FITS = frozenset({"fit", "fit_predict", "fit_transform", "partial_fit"})
+
 
 def scoring_statements(cell: str, output: str, *, where: str) -> list[Statement]:
     """Return the statements of the scoring cell that its output depends on, without imports.
@@ -28,7 +30,7 @@ def scoring_statements(cell: str, output: str, *, where: str) -> list[Statement]
     Raises
     ------
     SliceError
-        If the cell isn't Python, doesn't define the output, or needs a magic for it.
+        If the cell isn't Python, doesn't define the output, needs a magic for it, or fits something for it.
     """
     code = statements(executed_code(cell), where=where)
     if not any(output in statement.names.defined | statement.names.changed for statement in code):
@@ -40,13 +42,21 @@ def scoring_statements(cell: str, output: str, *, where: str) -> list[Statement]
     doing = [statement for statement in code if not _looks_only(statement.node)]
     body = backward_slice(_with_aliases(doing), [output])
     for statement in body:
-        if any(isinstance(node, ast.Name) and node.id == "get_ipython" for node in ast.walk(statement.node)):
+        for node in ast.walk(statement.node):
+            if isinstance(node, ast.Name) and node.id == "get_ipython":
+                what, remedy = (
+                    "depends on a magic or shell command",
+                    "only Python can be served: do it in a cell before",
+                )
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _FITS:
+                what, remedy = (
+                    "fits something anew each time",
+                    "fit in a cell before, and only transform or predict here",
+                )
+            else:
+                continue
             line = cell.split("\n")[statement.node.lineno - 1].strip()
-            raise SliceError(
-                f"the prediction depends on a magic or shell command: {line}",
-                where=where,
-                remedy="only Python can be served: do it in a cell before",
-            )
+            raise SliceError(f"the prediction {what}: {line}", where=where, remedy=remedy)
     return [statement for statement in body if not isinstance(statement.node, ast.Import | ast.ImportFrom)]
 
 
