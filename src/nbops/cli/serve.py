@@ -33,7 +33,7 @@ _SHOWN_COLUMNS = 6
 @click.option("--workers", default=1, type=click.IntRange(1), show_default=True, help="Processes that serve.")
 @click.option("--replay", type=click.Path(path_type=Path, exists=True), help="Send this table's rows, report, stop.")
 @click.option("--where", default="", help="With --replay: only rows for which this expression holds.")
-@click.option("--rows", default=10_000, type=click.IntRange(1), show_default=True, help="With --replay: at most.")
+@click.option("--rows", default=10_000, type=click.IntRange(1), show_default=True, help="With --replay: rows sent.")
 @click.option("--batch", default=20, type=click.IntRange(1), show_default=True, help="With --replay: rows a request.")
 @click.option("--json", "as_json", is_flag=True, help="With --replay: print JSON.")
 def command(
