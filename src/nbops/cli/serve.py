@@ -136,7 +136,7 @@ def _manifest(bundle: Bundle) -> dict[str, Any]:
 
 def _replay(python: Path, bundle: Bundle, frame: pd.DataFrame, batch: int, as_json: bool) -> None:
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
     from nbops.data.drift import drift
     from nbops.data.replay import replay
@@ -146,8 +146,11 @@ def _replay(python: Path, bundle: Bundle, frame: pd.DataFrame, batch: int, as_js
     with running.start(python, bundle.package) as service:
         if not as_json:
             click.echo(f"{bundle.name} {bundle.version} on {service.url}, ready after {service.seconds:.1f} s")
-        bar = iter(track(range(len(frame)), description="sending", console=console, disable=not console.is_terminal))
-        sent = replay(service.url, frame, batch=batch, on_progress=lambda done, _: _advance(bar, batch))
+        with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+            bar = progress.add_task("sending", total=len(frame))
+            sent = replay(
+                service.url, frame, batch=batch, on_progress=lambda done, _: progress.update(bar, completed=done)
+            )
         single = replay(service.url, frame.head(_SINGLE_ROWS), batch=1)
         status = running.stop(service.process)
     moved = drift(frame, bundle.read("profile.json"))
@@ -159,11 +162,6 @@ def _replay(python: Path, bundle: Bundle, frame: pd.DataFrame, batch: int, as_js
     if sent.errors or single.errors:
         first = (sent.errors or single.errors)[0]
         raise ServeError(f"{len(sent.errors)} requests were refused, the first: {first.message}", where=bundle.name)
-
-
-def _advance(bar: Any, steps: int) -> None:
-    for _ in range(steps):
-        next(bar, None)
 
 
 def _as_json(sent: Replay, single: Replay, moved: list[ColumnDrift]) -> Mapping[str, Any]:
