@@ -68,6 +68,7 @@ def try_out(shell: InteractiveShell, folder: Path, cells: tuple[str, ...], *, gi
     *earlier, scoring = cells
     with contextlib.chdir(folder):
         sys.path.insert(0, str(folder))
+        hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_shadowed(name, folder)}
         before_modules = set(sys.modules)
         try:
             run_cells(shell, tuple(earlier))
@@ -82,6 +83,7 @@ def try_out(shell: InteractiveShell, folder: Path, cells: tuple[str, ...], *, gi
             for name in set(sys.modules) - before_modules:  # what the service imports must come from its own package
                 if str(getattr(sys.modules[name], "__file__", "") or "").startswith(str(folder)):
                     del sys.modules[name]
+            sys.modules.update(hidden)
     package = f"service_{uuid4().hex}"
     service.write_service(
         folder / package,
@@ -97,3 +99,9 @@ def try_out(shell: InteractiveShell, folder: Path, cells: tuple[str, ...], *, gi
     ast.parse(source)
     examples = json.loads((folder / "capture" / "examples.json").read_text())
     return Trial(folder, source, recorded, examples, manifest, Scorer.load(folder / package, manifest))
+
+
+def _is_shadowed(module: str, folder: Path) -> bool:
+    """Whether a module that is imported already, such as a folder of tests, has the name of one of the notebook's."""
+    top = module.partition(".")[0]
+    return (folder / f"{top}.py").is_file() or (folder / top).is_dir()
