@@ -28,7 +28,14 @@ def test(arguments: list[str]) -> None:
     say("pytest")
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     wheel = str(next(WHEELS.glob("*.whl")))
-    run(PYTHON, "-m", "pytest", *(arguments or ["--durations=10"]), NBOPS_WHEEL=wheel, PATH=path)
+    run(
+        PYTHON,
+        "-m",
+        "pytest",
+        *(arguments or ["-n", "2", "--dist", "loadfile", "--durations=10"]),
+        NBOPS_WHEEL=wheel,
+        PATH=path,
+    )
 
 
 def _bring_chromium() -> None:
