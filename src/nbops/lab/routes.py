@@ -13,6 +13,7 @@ the error's own HTTP status. Every route needs Jupyter's authentication and auth
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import msgspec
@@ -54,9 +55,9 @@ class _Handler(APIHandler):  # type: ignore[misc]
     async def get(self, **_captured: str) -> None:
         self.finish(msgspec.json.encode(await self.answer()))
 
+    @abstractmethod
     async def answer(self) -> object:
         """Return what the route has to say, as plain values or dataclasses."""
-        raise NotImplementedError
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
