@@ -22,7 +22,7 @@ import msgspec
 
 from nbops.errors import TrackingError
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True, omit_defaults=True):
@@ -55,17 +55,64 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True, omit
         )
 
 
-class Start(msgspec.Struct, tag_field="type", tag="start", frozen=True):
-    """A cell is about to run. `seq` counts the session's cells from 1."""
+class Start(msgspec.Struct, tag_field="type", tag="start", frozen=True, omit_defaults=True):
+    """A cell is about to run. `seq` counts the session's cells from 1; `expanded` is what IPython made of its magics."""
 
     seq: int
     cell_id: str | None
     source: str
     time: float
+    expanded: str | None = None
+
+
+class Output(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that a cell showed, by reference: its content lies under ``.nbops/outputs/<digest>``.
+
+    `kind` is ``stdout``, ``stderr``, ``display``, ``result`` or ``error``; `mime` the richest type shown; `size` in bytes,
+    of which `kept` are stored (all, unless the cell showed too much).
+    """
+
+    kind: str
+    mime: str
+    digest: str
+    size: int
+    kept: int
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One executed statement of a cell's top level, and what its effects rest on.
+
+    `first` and `last` are lines of the cell's source, from 1. `needs` are the statements, as ``(seq, index)``, whose
+    effects this one saw. A step that is `lasting` changed something that no name leads to (a setting, the environment):
+    it belongs to every recipe of a later cell. `reads` and `writes` are files; `names` the variables read; `values` the plain
+    values that it bound.
+    """
+
+    first: int
+    last: int
+    needs: list[tuple[int, int]] = []
+    lasting: bool = False
+    failed: bool = False
+    reads: list[str] = []
+    writes: list[str] = []
+    names: list[str] = []
+    values: dict[str, bool | int | float | str | None] = {}
+
+
+class Caller(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who started a run: the line of the cell, and the function of the notebook that did it, if one did."""
+
+    run_id: str
+    line: int | None = None
+    function: str | None = None
 
 
 class End(msgspec.Struct, tag_field="type", tag="end", frozen=True, omit_defaults=True):
-    """A cell has run. `duration` in seconds; `result` is the kind of the value shown, never its content."""
+    """A cell has run.
+
+    `duration` and `cpu` are in seconds, `memory` is the change of the process's resident memory in bytes; `result` is the
+    kind of the value shown, never its content; `changed` are the names whose objects were changed in place.
+    """
 
     seq: int
     outcome: Literal["ok", "error"]
@@ -76,6 +123,12 @@ class End(msgspec.Struct, tag_field="type", tag="end", frozen=True, omit_default
     used: list[str] = []
     changed: list[str] = []
     runs: list[str] = []
+    cpu: float | None = None
+    memory: int | None = None
+    traceback: str | None = None
+    outputs: list[Output] = []
+    steps: list[Step] = []
+    callers: list[Caller] = []
 
 
 class Data(msgspec.Struct, tag_field="type", tag="data", frozen=True, omit_defaults=True):
