@@ -10,7 +10,11 @@ from pathlib import Path
 
 from workshop import BIN, PYTHON, ROOT, WHEELS, interruptible, prepare, run, say
 
-CHROMIUM = Path("/usr/bin/chromium")
+_PROGRAMS = {
+    "chromium": lambda: Path("/usr/bin/chromium").exists(),
+    "fonts-dejavu-core": lambda: Path("/usr/share/fonts/truetype/dejavu").exists(),
+    "postgresql": lambda: any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
+}
 
 
 def check() -> None:
@@ -24,7 +28,7 @@ def check() -> None:
 
 def test(arguments: list[str]) -> None:
     """Run the tests with the installed wheel, after bringing the programs that they need."""
-    _bring_chromium()
+    _bring_programs()
     say("pytest")
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     wheel = str(next(WHEELS.glob("*.whl")))
@@ -38,15 +42,16 @@ def test(arguments: list[str]) -> None:
     )
 
 
-def _bring_chromium() -> None:
-    if CHROMIUM.exists() or shutil.which("apt-get") is None or os.geteuid() != 0:
+def _bring_programs() -> None:
+    """Install Debian's packages that are missing, where that can be done."""
+    missing = [package for package, there in _PROGRAMS.items() if not there()]
+    if not missing or shutil.which("apt-get") is None or os.geteuid() != 0:
         return
-    say("installing chromium, for the browser test")
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    say(f"installing {', '.join(missing)}, for the tests")
     run("apt-get", "update", "-qq", DEBIAN_FRONTEND="noninteractive")
     subprocess.run(
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
-        env={**os.environ, **quiet},
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         stdout=subprocess.DEVNULL,
         check=True,
     )
