@@ -1,15 +1,13 @@
-"""What IPython and the front end tell of a cell: which notebook, which cell, when it is over and how it ended."""
+"""What IPython tells of a cell: when it is over and how it ended."""
 
 from __future__ import annotations
 
-import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Literal
 
-from nbops.project import Project
+from nbops.tracking.records import Caller
 from nbops.tracking.redact import redact_text
 
 _PLAIN = (bool, int, float, complex)
@@ -18,7 +16,11 @@ _MAX_ERROR = 2000
 
 @dataclass(slots=True)
 class RunningCell:
-    """The cell that runs; `info` is what IPython gave at its beginning, None for the cell that loads nbops."""
+    """The cell that runs.
+
+    `info` is what IPython gave at its beginning, None for the cell that loads nbops; `runs` are those that it started or
+    logged to.
+    """
 
     seq: int
     source: str
@@ -26,6 +28,7 @@ class RunningCell:
     info: Any
     began: float = 0.0
     inner_error: BaseException | None = None
+    runs: dict[str, Caller | None] = field(default_factory=dict)
 
     def ends_with(self, result: Any) -> bool:
         """Whether `result` is this cell's; None stands for a cell that was cancelled while it awaited something."""
@@ -88,27 +91,3 @@ def _kind(value: Any) -> str | None:
         return repr(value)
     shape = getattr(value, "shape", None)
     return f"{type(value).__name__} {shape}" if isinstance(shape, tuple) else type(value).__name__
-
-
-def cell_id_of(shell: Any) -> str | None:
-    """Return the id of the cell that the kernel is executing, from the front end's own request."""
-    kernel = getattr(shell, "kernel", None)
-    request = kernel.get_parent("shell") if kernel else {}
-    return ((request or {}).get("metadata") or {}).get("cellId")
-
-
-def notebook_of(shell: Any, project: Project) -> str | None:
-    """Return the notebook's path relative to the project, None where the front end doesn't tell enough to be sure.
-
-    Jupyter's server tells by a variable, absolute or relative to its own root, and starts the kernel in the notebook's
-    folder; VS Code tells by a name.
-    """
-    told = str(os.environ.get("JPY_SESSION_NAME") or shell.user_ns.get("__vsc_ipynb_file__") or "")
-    if not told.endswith(".ipynb"):
-        return None
-    path = Path(told)
-    if not path.is_absolute():
-        path = Path.cwd() / path.name
-        if not (path.is_file() and path.as_posix().endswith(f"/{told}")):  # the kernel has gone to another folder
-            return None
-    return project.relative(path)

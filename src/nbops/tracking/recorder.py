@@ -13,24 +13,27 @@ import builtins
 import os
 import threading
 import time
-import traceback
 import uuid
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from nbops.errors import TrackingError
-from nbops.notebook.names import NOTHING, names_of
+from nbops.notebook.names import Names, names_of
 from nbops.project import Project
-from nbops.snapshot.fingerprint import fingerprint_file, fingerprint_frame, schema_of
-from nbops.tracking import autolog
+from nbops.tracking import autolog, failures
+from nbops.tracking.attachments import Attachments
 from nbops.tracking.autolog import Autologging
 from nbops.tracking.background import Background
-from nbops.tracking.cell import UNTOLD, Outcome, RunningCell, cell_id_of, depth_of_cells, notebook_of, outcome_of
+from nbops.tracking.callers import caller_of
+from nbops.tracking.cell import UNTOLD, Outcome, RunningCell, depth_of_cells, outcome_of
+from nbops.tracking.frontend import cell_id_of, notebook_of
 from nbops.tracking.models import fitted_models
 from nbops.tracking.reads import Read, watch_pandas
-from nbops.tracking.records import Closed, Data, End, Record, Session, Start, Writer
+from nbops.tracking.records import Closed, End, Record, Session, Start, Writer
 from nbops.tracking.redact import redact_source
+from nbops.tracking.tables import Tables
 
 _current: Recorder | None = None
 
@@ -38,6 +41,11 @@ _current: Recorder | None = None
 def current() -> Recorder | None:
     """Return the recorder of this kernel while it records, else None."""
     return _current
+
+
+def log_failure(project: Project) -> None:
+    """Append the exception being handled to ``.nbops/nbops.log`` (see `failures`)."""
+    failures.log_failure(project)
 
 
 class Recorder:
@@ -71,11 +79,13 @@ class Recorder:
         self.cell_id: str | None = None
         self.autologging = Autologging(project, self.stage_run)
         self._background = Background(self._guarded, inline=self.stage is not None)
+        self._tables = Tables(project, self._background, self._write)
+        self._attachments = Attachments(self.autologging.store, self.session, self._background)
+        self._flow: Any = None
         self._writer: Writer | None = None
         self._thread = threading.get_ident()
         self._running: RunningCell | None = None
         self._run_started = False
-        self._open_runs: dict[str, int] = {}
 
     def start(self) -> None:
         """Begin to record, the cell that asks for it included.
@@ -99,6 +109,7 @@ class Recorder:
         atexit.register(self.close)
         self._guarded(lambda: watch_pandas(self._on_read))
         self._guarded(lambda: self.autologging.watch(self._guarded))
+        self._guarded(self._start_flow)
         self._guarded(self._begin_loading_cell)
 
     def close(self) -> None:
@@ -108,8 +119,9 @@ class Recorder:
             return
         if self._running:  # the cell that asks for the end, unless there is no cell any more
             self._end(self._running, Outcome("ok") if depth_of_cells() else UNTOLD)
-        for run_id, first in self._open_runs.items():
-            self._attach_later(run_id, first, self.seq)
+        if self._flow:
+            self._guarded(self._flow.stop)
+        self._attachments.close(self.seq)
         self.flush()
         _forget()
         for event, hook in (("pre_run_cell", self._before), ("post_run_cell", self._after)):
@@ -137,17 +149,30 @@ class Recorder:
             tags["mlflow.parentRunId"] = self.stage_run
         return tags
 
+    def saw_run(self, run_id: str) -> None:
+        """Note that a run was started, or logged to, now; costs nothing from the second time on in a cell.
+
+        It's to be called on the thread and below the frames of whoever did it, which tell the caller.
+        """
+        cell = self._running
+        if cell is not None and run_id not in cell.runs:
+            cell.runs[run_id] = caller_of(run_id, self.shell.user_ns)
+
     @property
     def file(self) -> Path:
         """The session's file."""
         return self.project.sessions / f"{self.session}.jsonl"
 
     def _guarded(self, job: Callable[[], None]) -> None:
-        """Do a job; its failure is written to ``.nbops/nbops.log``."""
+        failures.guarded(self.project, job)
+
+    def _start_flow(self) -> None:
         try:
-            job()
-        except Exception:  # noqa: BLE001  # the law: tracking never raises into a user's cell
-            log_failure(self.project)
+            flow = import_module("nbops.tracking.flow")
+        except ImportError:
+            return
+        self._flow = flow.Flow(self.shell, self.project)
+        self._flow.start()
 
     def _before(self, info: Any) -> None:
         if _current is not self or threading.get_ident() != self._thread:
@@ -172,6 +197,8 @@ class Recorder:
         self._running = RunningCell(self.seq, source, redacted, info)
         self._guarded(lambda: self._write(Start(self.seq, cell_id, redacted, time.time())))
         self._guarded(self.autologging.before_cell)
+        if self._flow:
+            self._guarded(lambda: self._flow.begin(self.seq, source))
         self._running.began = time.perf_counter()
 
     def _after(self, result: Any) -> None:
@@ -192,13 +219,12 @@ class Recorder:
             return
 
     def _finish(self, cell: RunningCell, outcome: Outcome, duration: float) -> None:
-        runs: list[str] = []
-        names = NOTHING
+        steps = self._flow.end() if self._flow else []
+        names = self._names(cell)
         try:
-            names = names_of(cell.redacted)
             if self._run_started:
-                self._guarded(lambda: runs.extend(self._runs_made()))
-            if self._run_started or self._open_runs or self.stage:
+                self._guarded(lambda: self._find_runs(cell))
+            if self._run_started or self._attachments.any_open or self.stage:
                 self._guarded(lambda: self._record_models(cell.seq, names.defined | names.changed))
             self._guarded(self.autologging.after_cell)
         finally:
@@ -214,84 +240,39 @@ class Recorder:
                         name for name in names.used if name in self.shell.user_ns or not hasattr(builtins, name)
                     ),
                     changed=sorted(names.changed),
-                    runs=runs,
+                    runs=list(cell.runs),
+                    steps=steps,
+                    callers=[caller for caller in cell.runs.values() if caller],
                 ),
                 sync=True,
             )
         if self.stage is None:
-            for run_id in runs:
-                self._attach_later(run_id, cell.seq, cell.seq)
-            self._guarded(self._attach_ended)
+            for run_id in cell.runs:
+                self._attachments.attach(run_id, cell.seq, cell.seq)
+            self._guarded(lambda: self._attachments.attach_ended(self.seq))
+
+    def _names(self, cell: RunningCell) -> Names:
+        names = names_of(cell.redacted)
+        if self._flow:
+            seen = self._flow.seen()
+            names = Names(seen.defined | names.defined, names.used | seen.used, seen.changed | names.changed)
+        return names
+
+    def _find_runs(self, cell: RunningCell) -> None:
+        for run_id in self._attachments.made(cell.seq):
+            cell.runs.setdefault(run_id, None)
 
     def _record_models(self, seq: int, names: frozenset[str]) -> None:
         for model in fitted_models(seq, names, self.shell.user_ns):
             self._write(model)
 
-    def _runs_made(self) -> list[str]:
-        found = self.autologging.store.runs(
-            where=f"tags.`nbops.session` = '{self.session}' and tags.`nbops.seq` = '{self.seq}'"
-        )
-        self._open_runs |= {run.run_id: self.seq for run in found if run.status == "RUNNING"}
-        return [run.run_id for run in reversed(found)]
-
-    def _attach_ended(self) -> None:
-        """Attach snapshots again to runs that were left open by their cell, now that they have ended."""
-        if self._open_runs:
-            import mlflow
-
-            if mlflow.active_run() is None:
-                ended, self._open_runs = self._open_runs, {}
-                for run_id, first in ended.items():
-                    if first < self.seq:
-                        self._attach_later(run_id, first, self.seq)
-
-    def _attach_later(self, run_id: str, first: int, last: int) -> None:
-        self._background.add(lambda: self._attach(run_id, first, last))
-
-    def _attach(self, run_id: str, first: int, last: int) -> None:
-        from nbops.tracking import snapshots
-
-        snapshots.attach(self.autologging.store, run_id, session=self.session, first=first, last=last)
-
     def _on_read(self, read: Read) -> None:
         if _current is self:
-            self._guarded(lambda: self._take_read(self.seq, read))
-
-    def _take_read(self, seq: int, read: Read) -> None:
-        source = read.source(self.project)
-        if read.frame is None:
-            if path := read.path:
-                self._background.add(lambda: self._write(Data(seq, source, read.reader, fingerprint_file(path))))
-            return
-        frame = read.frame.copy(deep=False)
-        if _copies_on_write():
-            self._background.add(lambda: self._record_frame(seq, source, read.reader, frame))
-        else:
-            self._record_frame(seq, source, read.reader, frame)
-
-    def _record_frame(self, seq: int, source: str, reader: str, frame: Any) -> None:
-        digest, columns = fingerprint_frame(frame), schema_of(frame)
-        self._write(Data(seq, source, reader, digest, len(frame), columns))
+            self._guarded(lambda: self._tables.take(self.seq, read))
 
     def _write(self, record: Record, *, sync: bool = False) -> None:
         if self._writer:
             self._writer.write(record, sync=sync)
-
-
-def log_failure(project: Project) -> None:
-    """Append the exception being handled to ``.nbops/nbops.log``; a full disk can't stop a cell."""
-    try:
-        project.state.mkdir(parents=True, exist_ok=True)
-        with (project.state / "nbops.log").open("a", encoding="utf-8") as log:
-            log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {traceback.format_exc()}\n")
-    except OSError:  # nothing can be written: there is no place left to tell of it
-        return
-
-
-def _copies_on_write() -> bool:
-    import pandas as pd
-
-    return int(pd.__version__.partition(".")[0]) >= 3
 
 
 def _forget() -> None:
