@@ -45,6 +45,15 @@ class RunSummary:
     parent: str | None = None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """A value of a metric at one step."""
+
+    step: int
+    value: float
+    time: float
+
+
 @dataclass(frozen=True, slots=True)
 class DatasetVersion:
     """A dataset that a run read: where from, how much, and the fingerprint of its content."""

@@ -1,8 +1,9 @@
 """The one place that talks to MLflow.
 
 Runs, models and lineage live in MLflow's own schema: what nbops adds are tags and artifacts whose names start with
-``nbops``. `Store` is opened lazily, because importing MLflow takes seconds; a project's SQLite store is migrated
-before the first use.
+``nbops``. The store may be SQLite, PostgreSQL or an MLflow server. `Store` is opened lazily, because importing MLflow takes
+seconds; the database is migrated before the first use, and a server that doesn't answer is told at once rather than after
+MLflow's minutes of retries. A read first waits until what kernels journaled is there (see `nbops.tracking.journal`).
 """
 
 from __future__ import annotations
@@ -10,30 +11,32 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from nbops.errors import TrackingError
 from nbops.project import Project
-from nbops.tracking.migration import ensure_migrated
+from nbops.tracking import search
+from nbops.tracking.entities import MAX_PARAM, MAX_TAG, batches, dataset_input, dataset_of, key_of, summary_of, text_of
+from nbops.tracking.migration import ensure_migrated, is_database
+from nbops.tracking.reach import ensure_reachable
 from nbops.tracking.redact import redact_value
 from nbops.tracking.registry import Registry
-from nbops.tracking.schema import VERSION_KINDS, DatasetVersion, RunDetail, RunSummary, Versions
+from nbops.tracking.schema import DatasetVersion, Point, RunDetail, RunSummary
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment
 
 EndStatus = Literal["FINISHED", "FAILED", "KILLED"]
 SNAPSHOT_ARTIFACT = "nbops/snapshot.json"
-_MAX_PARAM = 6000
 _MAX_BATCH = 100
-_MAX_RUNS = 50_000
-_PREFIX = re.compile("[0-9a-f]{4,32}")
+_MAX_METRICS = 800
 
 
 class Store:
@@ -59,6 +62,7 @@ class Store:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         for chatty in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
+        ensure_reachable(uri)
         ensure_migrated(uri, self._say)
         from mlflow import MlflowClient
 
@@ -87,8 +91,11 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         root = self.project.artifact_root
+        if root is None and is_database(self.project.tracking_uri):
+            root = (self.project.state / "artifacts").as_uri()  # MLflow's own default is ./mlruns, wherever that is
+        place = f"{root.rstrip('/')}/{quote(name, safe=' ')}" if root else None
         try:
-            return str(self.client.create_experiment(name, artifact_location=f"{root}/{name}" if root else None))
+            return str(self.client.create_experiment(name, artifact_location=place))
         except MlflowException as error:  # another process may have made it meanwhile
             found = self.client.get_experiment_by_name(name)
             if found is None:
@@ -125,31 +132,22 @@ class Store:
         from mlflow.entities import Metric, Param, RunTag
 
         now = int(time.time() * 1000)
-        all_params = [Param(key, str(redact_value(key, value))[:_MAX_PARAM]) for key, value in (params or {}).items()]
-        all_metrics = [Metric(key, float(value), now, 0) for key, value in (metrics or {}).items()]
-        all_tags = [RunTag(key, value) for key, value in (tags or {}).items()]
-        for start in range(0, max(len(all_params), len(all_metrics), len(all_tags), 1), _MAX_BATCH):
-            batch = slice(start, start + _MAX_BATCH)
-            self.client.log_batch(run_id, metrics=all_metrics[batch], params=all_params[batch], tags=all_tags[batch])
+        all_params = [
+            Param(key_of(key), text_of(redact_value(key, value), MAX_PARAM)) for key, value in (params or {}).items()
+        ]
+        all_metrics = [Metric(key_of(key), float(value), now, 0) for key, value in (metrics or {}).items()]
+        all_tags = [RunTag(key_of(key), text_of(value, MAX_TAG)) for key, value in (tags or {}).items()]
+        for some_metrics, some_params, some_tags in zip_longest(
+            batches(all_metrics, count=_MAX_METRICS),
+            batches(all_params, count=_MAX_BATCH),
+            batches(all_tags, count=_MAX_BATCH),
+            fillvalue=(),
+        ):
+            self.client.log_batch(run_id, metrics=some_metrics, params=some_params, tags=some_tags)
 
     def log_datasets(self, run_id: str, datasets: Iterable[DatasetVersion]) -> None:
         """Log datasets as MLflow's own, with nbops' fingerprint as their digest."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        inputs = [
-            DatasetInput(
-                Dataset(
-                    name=dataset.name,
-                    digest=dataset.digest[:36],
-                    source_type="local",
-                    source=json.dumps({"uri": dataset.source}),
-                    schema=json.dumps(_colspec(dataset.columns)),
-                    profile=json.dumps({"num_rows": dataset.rows}),
-                ),
-                [InputTag("mlflow.data.context", "input")],
-            )
-            for dataset in datasets
-        ]
+        inputs = [dataset_input(dataset) for dataset in datasets]
         if inputs:
             self.client.log_inputs(run_id, datasets=inputs)
 
@@ -199,18 +197,12 @@ class Store:
         TrackingError
             If the filter can't be read.
         """
-        from mlflow.exceptions import MlflowException
-
         if not self.exists:
             return []
-        names = {found.experiment_id: found.name for found in self.client.search_experiments()}
-        try:
-            page = self.client.search_runs(
-                list(names), where, max_results=min(limit, _MAX_RUNS), order_by=["attributes.start_time DESC"]
-            )
-        except MlflowException as error:
-            raise TrackingError(f"can't search runs: {error.message}", where=f"filter {where!r}") from error
-        return [_summary(run, names[run.info.experiment_id]) for run in page]
+        known = self._experiments_there()
+        return [
+            summary_of(run, known[run.info.experiment_id].name) for run in search.runs(self.client, known, where, limit)
+        ]
 
     def run(self, ref: str) -> RunDetail:
         """Return a run by its id, a unique prefix of it, its name, or ``latest``.
@@ -224,9 +216,9 @@ class Store:
         experiment = self.client.get_experiment(run.info.experiment_id).name
         artifacts = sorted(self._artifacts(run.info.run_id))
         return RunDetail(
-            summary=_summary(run, experiment),
+            summary=summary_of(run, experiment),
             tags=dict(run.data.tags),
-            datasets=[_dataset(item.dataset) for item in run.inputs.dataset_inputs],
+            datasets=[dataset_of(item.dataset) for item in run.inputs.dataset_inputs],
             artifacts=artifacts,
             snapshot=self.read_json(run.info.run_id, SNAPSHOT_ARTIFACT) if SNAPSHOT_ARTIFACT in artifacts else {},
         )
@@ -234,27 +226,24 @@ class Store:
     def resolve(self, ref: str) -> str:
         """Return the whole id for the beginning of a run's id (four characters or more), for its name, or ``latest``.
 
-        A name that several runs have, as those of a stage do, stands for the newest of them.
+        A name that several runs have, as those of a stage do, stands for the newest of them. The id that a run got in its
+        kernel is as good as the one that a server gave it.
         """
-        if ref == "latest":
-            newest = self.runs(limit=1)
-        elif "'" in ref:  # MLflow's filters have no way to write one
-            newest = []
-        else:
-            newest = self._by_prefix(ref.lower()) or self.runs(limit=1, where=f"attributes.run_name = '{ref}'")
-        if not newest:
+        if not self.exists:
             raise TrackingError(f"no run '{ref}'", remedy="`nbops runs` lists them")
-        return newest[0].run_id
+        return search.resolve(self.client, self._experiments_there(), ref)
 
-    def _by_prefix(self, prefix: str) -> list[RunSummary]:
-        if not _PREFIX.fullmatch(prefix):
-            return []
-        found = self.runs(limit=6, where=f"attributes.run_id LIKE '{prefix}%'")
-        if len(found) > 1:
-            ids = ", ".join(run.run_id[:12] for run in found[:5])
-            count = "more than five" if len(found) > 5 else len(found)
-            raise TrackingError(f"'{prefix}' fits {count} runs: {ids}", remedy="give more of the id")
-        return found
+    def children(self, run_id: str, *, limit: int = 1000) -> list[RunSummary]:
+        """Return the runs below a run, newest first."""
+        return self.runs(limit=limit, where=f"tags.mlflow.parentRunId = '{run_id}'")
+
+    def metric_history(self, run_id: str, name: str) -> list[Point]:
+        """Return all values of a metric, by their steps."""
+        history = self.client.get_metric_history(run_id, name)
+        return sorted(Point(point.step, point.value, point.timestamp / 1000) for point in history)
+
+    def _experiments_there(self) -> dict[str, Experiment]:
+        return search.experiments(self.client)
 
     def read_json(self, run_id: str, artifact_path: str) -> dict[str, Any]:
         """Return a JSON artifact's content."""
@@ -271,48 +260,3 @@ class Store:
                 yield from self._artifacts(run_id, item.path)
             else:
                 yield item.path
-
-
-def _summary(run: Run, experiment: str) -> RunSummary:
-    tags = run.data.tags
-    return RunSummary(
-        run_id=run.info.run_id,
-        name=run.info.run_name or run.info.run_id[:8],
-        experiment=experiment,
-        status=run.info.status,
-        started=run.info.start_time / 1000,
-        ended=run.info.end_time / 1000 if run.info.end_time else None,
-        params=dict(run.data.params),
-        metrics=dict(run.data.metrics),
-        versions=Versions(**{kind: tags.get(f"nbops.{kind}") for kind in VERSION_KINDS}),
-        notebook=tags.get("nbops.notebook"),
-        cell_id=tags.get("nbops.cell"),
-        stage=tags.get("nbops.stage"),
-        parent=tags.get("mlflow.parentRunId"),
-    )
-
-
-def _dataset(dataset: Any) -> DatasetVersion:
-    specs = _json_object(dataset.schema).get("mlflow_colspec") or []
-    rows = _json_object(dataset.profile).get("num_rows")
-    return DatasetVersion(
-        name=dataset.name,
-        source=str(_json_object(dataset.source).get("uri", "")) or str(dataset.source or ""),
-        digest=dataset.digest,
-        rows=rows if isinstance(rows, int) else None,
-        columns={spec["name"]: spec["type"] for spec in specs if "name" in spec and "type" in spec},
-    )
-
-
-def _json_object(text: str | None) -> dict[str, Any]:
-    """Return a JSON object's content, empty for anything else: a dataset that others logged may hold any text."""
-    try:
-        content = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _colspec(columns: Mapping[str, str]) -> dict[str, Any]:
-    """Return MLflow's JSON of a tabular schema, which its UI shows as columns."""
-    return {"mlflow_colspec": [{"name": name, "type": kind, "required": True} for name, kind in columns.items()]}
