@@ -132,7 +132,7 @@ class End(msgspec.Struct, tag_field="type", tag="end", frozen=True, omit_default
 
 
 class Data(msgspec.Struct, tag_field="type", tag="data", frozen=True, omit_defaults=True):
-    """A cell read a table: where from, its rows, schema and fingerprint; of what was read in chunks, only the file's."""
+    """A cell read a table or file: where from, its rows, schema, fingerprint, and what DVC or Delta call its version."""
 
     seq: int
     source: str
@@ -140,6 +140,7 @@ class Data(msgspec.Struct, tag_field="type", tag="data", frozen=True, omit_defau
     digest: str
     rows: int | None = None
     columns: dict[str, str] = {}
+    version: str | None = None
 
 
 class Model(msgspec.Struct, tag_field="type", tag="model", frozen=True):
