@@ -18,7 +18,7 @@ from nbops.errors import ProjectError, nearest
 CONFIG_NAME = "nbops.toml"
 _KNOWN_TABLES = {
     "project": {"name"},
-    "tracking": {"uri", "experiment", "artifacts"},
+    "tracking": {"uri", "experiment", "artifacts", "metrics", "mirrors"},
     "pipeline": {"file"},
     "model": {"name"},
     "gates": None,
