@@ -1,0 +1,388 @@
+"""A run made again from its recipe, and compared: *reproduced*, *close*, or *differs* and where first.
+
+The recipe is laid out as a notebook and executed by papermill in a copy of the project (see `scratch` and `replay`),
+in the present environment or a fresh one made from the run's lock, under the thread and hash-seed settings that the
+run had. It makes a run of its own, tagged ``nbops.reproduces``. Then inputs, cells, outputs, params, models and
+metrics are compared (see `judge`). By default two numbers are the same within 1e-9 and close within 1e-2 of each
+other, relatively; texts are compared without addresses, durations, dates and paths. The verdict stays on the run that
+was reproduced: the tag ``nbops.reproduced`` and the artifact ``nbops/reproduction.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nbops import __version__
+from nbops.errors import TrackingError
+from nbops.notebook import document
+from nbops.notebook.document import Document
+from nbops.notebook.parameters import INJECTED_ID, read_parameters
+from nbops.tracking.lives import guard, kernels
+from nbops.tracking.lives.judge import Check, Evidence, checks, first_differing
+from nbops.tracking.lives.layout import lay_out, sources_of
+from nbops.tracking.lives.origin import Origin, origin_of
+from nbops.tracking.lives.replay import PROBE_ID, Replayed, keep_records, probe, probed, replay
+from nbops.tracking.lives.restore import is_masked
+from nbops.tracking.lives.scratch import MAX_COPY, Scratch, scratch_of
+from nbops.tracking.lives.tolerance import Tolerance, worst
+from nbops.tracking.lives.traces import kept_trace, made_run
+from nbops.tracking.records import Cell
+from nbops.tracking.sessions import close_dead
+from nbops.tracking.store import Store
+
+Verdict = Literal["reproduced", "close", "differs"]
+REPRODUCED_TAG = "nbops.reproduced"
+REPRODUCES_TAG = "nbops.reproduces"
+REPRODUCTION_ARTIFACT = "nbops/reproduction.json"
+FORMAT = 1
+_FAILED = ("failed", "killed", "timeout", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """How a run came out a second time.
+
+    Attributes
+    ----------
+    run_id, again
+        The run, and the run that its recipe made again (None if it didn't get that far).
+    verdict
+        ``reproduced``, ``close`` or ``differs``.
+    first
+        What differed first, None where nothing did.
+    checks
+        Every comparison.
+    cells
+        How many cells the recipe has.
+    environment
+        ``present`` or ``fresh``.
+    packages
+        Distributions whose version isn't the run's: name to (then, now).
+    tolerance
+        What counted as the same and as close.
+    seconds, made
+        How long it took, and when it was (epoch).
+    notebook
+        The executed notebook, relative to the project's root.
+    """
+
+    run_id: str
+    again: str | None
+    verdict: Verdict
+    first: Check | None
+    checks: list[Check]
+    cells: int
+    environment: str
+    packages: dict[str, tuple[str | None, str | None]]
+    tolerance: dict[str, float]
+    seconds: float
+    made: float
+    notebook: str | None = None
+    nbops: str = __version__
+    format: int = FORMAT
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def held(self) -> bool:
+        """Whether the run can be relied on: reproduced, or close."""
+        return self.verdict != "differs"
+
+    def said(self) -> str:
+        """Return the verdict in a sentence."""
+        if self.first is None:
+            return self.verdict
+        check = self.first
+        cell = f"cell {check.position}" + (f" ({check.cell_id})" if check.cell_id else "") if check.position else "it"
+        return f"differs, here: {cell}, {check.kind} {check.name}: {check.before or '-'} → {check.after or '-'}"
+
+
+def reproduce(
+    store: Store,
+    run: str,
+    *,
+    fresh_environment: bool = False,
+    tolerance: Tolerance | None = None,
+    timeout: float | None = None,
+    max_copy: int = MAX_COPY,
+    write_outside: bool = False,
+    say: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Reproduction:
+    """Run a run's recipe again and compare what it gives.
+
+    Parameters
+    ----------
+    store
+        Where the run is.
+    run
+        Its id, the beginning of one, its name, or ``latest``.
+    fresh_environment
+        Whether to install the run's recorded lock in an environment of its own, instead of using the present one.
+    tolerance
+        What counts as the same and as close; by default 1e-9 and 1e-2, relatively.
+    timeout
+        The most seconds that a cell may take.
+    max_copy
+        The most bytes of the project that may be copied.
+    write_outside
+        Whether files outside of the project, which the run is known to have written, may be written over.
+    say, progress
+        Told what takes time; called with how many cells have begun, and how many there are.
+
+    Raises
+    ------
+    TrackingError
+        If the run can't be run again: nothing is known of it, a secret was masked, it's too large to be copied, or its
+        environment can't be made.
+    """
+    say = say or (lambda text: None)
+    tolerance = tolerance or Tolerance()
+    origin = origin_of(store, run)
+    _refuse(store, origin, write_outside)
+    python = _fresh(store, origin, say) if fresh_environment else None
+    run_id = origin.run.summary.run_id
+    shown_as = f"{store.project.relative(store.project.state)}/executed/reproduced-{run_id[:8]}.ipynb"
+    with scratch_of(store.project, reads=_outside_reads(origin), limit=max_copy) as scratch:
+        notebook = _notebook(store, origin, scratch)
+        stage_run = _start_stage_run(store, origin, shown_as) if origin.stage else None
+        try:
+            replayed = replay(
+                scratch,
+                notebook,
+                shown_as=shown_as,
+                folder=_working_folder(scratch, origin),
+                python=python,
+                variables=_variables(store, origin, stage_run),
+                timeout=timeout,
+                progress=progress,
+            )
+        except BaseException:
+            _tidy_up(store, scratch, stage_run)
+            raise
+        keep_records(scratch, store.project.state, replayed.session)
+        kept_trace(store, scratch.project, replayed, stage_run, origin)
+        found = _compare(store, origin, notebook, replayed, stage_run, scratch, tolerance)
+    if replayed.executed:
+        document.write(store.project.root / shown_as, replayed.executed)
+    return _record(store, origin, replayed, found, tolerance, python, shown_as)
+
+
+def _refuse(store: Store, origin: Origin, write_outside: bool) -> None:
+    where = f"run {origin.run.summary.run_id[:8]}"
+    for position, piece in enumerate(origin.recipe.pieces, 1):
+        if is_masked(piece.source):
+            raise TrackingError(
+                f"cell {position} of its recipe holds a secret, which was masked when it was recorded",
+                where=where,
+                remedy="have the notebook read it from an environment variable; `nbops restore` writes the recipe to edit",
+            )
+    outside = sorted(path for path in _written(origin) if _is_endangered(path, store.project.root))
+    if outside and not write_outside:
+        raise TrackingError(
+            f"it wrote outside of the project, over what is there now: {', '.join(map(str, outside[:5]))}",
+            where=where,
+            remedy="--write-outside lets it write there again",
+        )
+
+
+def _written(origin: Origin) -> set[Path]:
+    ends = (origin.cells[piece.seq].end for piece in origin.recipe.pieces if piece.seq in origin.cells)
+    return {Path(path) for end in ends if end for step in end.steps for path in step.writes if Path(path).is_absolute()}
+
+
+def _is_endangered(path: Path, root: Path) -> bool:
+    import tempfile
+
+    harmless = (root, Path(tempfile.gettempdir()), Path("/dev"), Path("/proc"), Path.home() / ".cache")
+    return path.is_file() and not any(path.is_relative_to(folder) for folder in harmless)
+
+
+def _outside_reads(origin: Origin) -> set[Path]:
+    ends = (cell.end for cell in origin.cells.values())
+    found = {Path(path) for end in ends if end for step in end.steps for path in step.reads}
+    found |= {Path(data.source) for cell in origin.cells.values() for data in cell.data if len(data.source) < 1000}
+    return {path for path in found if path.is_absolute()}
+
+
+def _notebook(store: Store, origin: Origin, scratch: Scratch) -> Document:
+    """Return the recipe as a notebook whose paths into the project lead to the copy."""
+    commit = origin.run.snapshot.get("code", {}).get("commit")
+    made = lay_out(origin.recipe.pieces, sources=sources_of(store.project.root, origin.notebook, commit))
+    cells = [{**cell, "source": scratch.led_here(cell["source"])} for cell in made.cells if cell["cell_type"] == "code"]
+    if origin.stage:
+        for piece in origin.recipe.pieces:
+            if piece.cell_id == INJECTED_ID:
+                _make_staging_folders(scratch.led_here(piece.source), scratch)
+        names = [name for name in origin.run.summary.metrics if name.isidentifier()]
+        cells.append(probe({name: name for name in names}))
+    return document.new(cells, kernel=made.kernel)
+
+
+def _make_staging_folders(source: str, scratch: Scratch) -> None:
+    """Make the folders that a stage's outputs were staged in: the runner had made them."""
+    for parameter in read_parameters(source).values():
+        text = parameter.default.strip("\"'")
+        path = Path(text.rpartition("Path('")[2].rstrip("')") if "Path('" in text else text)
+        if path.is_absolute() and path.is_relative_to(scratch.project.state):
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _working_folder(scratch: Scratch, origin: Origin) -> Path:
+    if origin.notebook and not Path(origin.notebook).is_absolute():
+        folder = (scratch.project.root / origin.notebook).parent
+        if folder.is_dir():
+            return folder
+    return scratch.project.root
+
+
+def _variables(store: Store, origin: Origin, stage_run: str | None) -> dict[str, str]:
+    recorded = origin.run.snapshot.get("environment", {}).get("threads") or {}
+    variables = {str(name): str(value) for name, value in recorded.items()}
+    variables |= {
+        "MLFLOW_TRACKING_URI": store.project.tracking_uri,
+        guard.VARIABLE: guard.settings(store.project),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    if stage_run:
+        variables |= {"NBOPS_RUN_ID": stage_run, "NBOPS_STAGE": origin.run.summary.stage or ""}
+    return variables
+
+
+def _fresh(store: Store, origin: Origin, say: Callable[[str], None]) -> Path:
+    run_id = origin.run.summary.run_id
+    if kernels.LOCK_ARTIFACT not in origin.run.artifacts:
+        raise TrackingError(
+            "its environment wasn't recorded",
+            where=f"run {run_id[:8]}",
+            remedy="without --env it runs in the present environment",
+        )
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="nbops-") as folder:
+        lock = store.download(run_id, kernels.LOCK_ARTIFACT, Path(folder)).read_text(encoding="utf-8")
+    recorded = origin.run.snapshot.get("environment", {}).get("python") or ""
+    return kernels.fresh(store.project, lock, recorded, say)
+
+
+def _start_stage_run(store: Store, origin: Origin, shown_as: str) -> str:
+    run = origin.run.summary
+    tags = {REPRODUCES_TAG: run.run_id, "nbops.notebook": shown_as}
+    return store.start_run(f"{run.name} again", experiment=run.experiment, tags=tags)
+
+
+def _tidy_up(store: Store, scratch: Scratch, stage_run: str | None) -> None:
+    """After an interrupt: what was recorded stays, and no run stays RUNNING."""
+    for path in list(scratch.project.sessions.glob("*.jsonl")):
+        keep_records(scratch, store.project.state, path.stem)
+    if stage_run:
+        store.end_run(stage_run, "KILLED")
+    close_dead(store)
+
+
+def _compare(
+    store: Store,
+    origin: Origin,
+    notebook: Document,
+    replayed: Replayed,
+    stage_run: str | None,
+    scratch: Scratch,
+    tolerance: Tolerance,
+) -> tuple[list[Check], str | None]:
+    positions = {cell.id: at for at, cell in enumerate(notebook.code_cells, 1) if cell.id != PROBE_ID}
+    cells: dict[int, Cell] = {}
+    for cell in replayed.log.cells if replayed.log else ():
+        if cell.start.cell_id in positions:
+            cells[positions[cell.start.cell_id]] = cell
+    again = stage_run or made_run(store, origin, cells, replayed.session)
+    evidence = Evidence(
+        origin=origin,
+        run=store.run(again) if again else None,
+        cells=cells,
+        project=store.project,
+        again=store.project,
+        places=_places(store, scratch),
+        metrics=probed(replayed.executed),
+    )
+    found = checks(evidence, tolerance)
+    stopped = None if replayed.finished else _stopped(origin, notebook, replayed)
+    if stopped:
+        found = sorted([*found, stopped], key=lambda check: check.order)
+    elif again is None:
+        targets = [at for at, piece in enumerate(origin.recipe.pieces, 1) if piece.target]
+        at = targets[0] if targets else None
+        name = origin.run.summary.name
+        found.append(Check("cell", "run", "differs", f"made the run {name}", "made no run", at))
+    return found, again
+
+
+def _places(store: Store, scratch: Scratch) -> Mapping[str, str]:
+    return {str(scratch.project.root): "<project>", str(store.project.root): "<project>", str(scratch.folder): "<copy>"}
+
+
+def _stopped(origin: Origin, notebook: Document, replayed: Replayed) -> Check:
+    """Return where and why a replay ended before its last cell."""
+    ids = [cell.id for cell in notebook.code_cells]
+    for cell in replayed.executed.cells if replayed.executed else ():
+        told: Mapping[str, Any] = cell["metadata"].get("nbops", {})
+        if told.get("status") in _FAILED and cell["id"] in ids:
+            position = ids.index(cell["id"]) + 1
+            piece = origin.recipe.pieces[position - 1] if position <= len(origin.recipe.pieces) else None
+            why = str(told.get("reason") or told["status"])
+            return Check("cell", "outcome", "differs", "ok", why, position, piece.cell_id if piece else None)
+    why = replayed.said or "the kernel ended"
+    return Check("cell", "start", "differs", "ran", why.splitlines()[-1] if why else why, 1)
+
+
+def _record(
+    store: Store,
+    origin: Origin,
+    replayed: Replayed,
+    compared: tuple[list[Check], str | None],
+    tolerance: Tolerance,
+    python: Path | None,
+    shown_as: str,
+) -> Reproduction:
+    found, again = compared
+    run = origin.run.summary
+    verdict: Verdict = {"same": "reproduced", "close": "close", "differs": "differs"}[  # type: ignore[assignment]
+        worst(check.level for check in found if check.counts)
+    ]
+    if again is None:
+        again = store.start_run(f"{run.name} again", experiment=run.experiment, tags={"nbops.notebook": shown_as})
+        store.end_run(again, "FAILED")
+    made = Reproduction(
+        run_id=run.run_id,
+        again=again,
+        verdict=verdict,
+        first=first_differing(found),
+        checks=found,
+        cells=len(origin.recipe.pieces),
+        environment="fresh" if python else "present",
+        packages=_packages(origin, store, again),
+        tolerance=tolerance.as_dict(),
+        seconds=replayed.seconds,
+        made=time.time(),
+        notebook=shown_as if replayed.executed else None,
+        notes=[] if origin.log else ["the session's file isn't here: outputs and how cells ended weren't compared"],
+    )
+    store.log(again, tags={REPRODUCES_TAG: run.run_id})
+    store.log(run.run_id, tags={REPRODUCED_TAG: verdict})
+    store.log_text(run.run_id, json.dumps(asdict(made), indent=1, default=str), REPRODUCTION_ARTIFACT)
+    return made
+
+
+def _packages(origin: Origin, store: Store, again: str) -> dict[str, tuple[str | None, str | None]]:
+    old = origin.run.snapshot.get("environment", {}).get("distributions", {})
+    new = store.run(again).snapshot.get("environment", {}).get("distributions", {})
+    if not old or not new:
+        return {}
+    return {
+        name: (old.get(name), new.get(name))
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    }
