@@ -2,11 +2,20 @@
 
 `Project.find` walks up from any sub-folder to the nearest ``nbops.toml``; without one, the git root (or the
 folder itself) is a project with the defaults. All that nbops writes by itself goes under ``.nbops/``.
+
+What is recorded of cells can be set under ``[tracking]``:
+
+- ``redact``: a list. ``"patient_*"`` is a pattern of names (as of file names, in any case): their values are kept out of the
+  records like those of ``password``. ``"re:MRN-\\d+"`` is a regular expression: text that it finds is masked everywhere.
+- ``memory``: how much may be held in memory to be fingerprinted later, as a share of the machine's (``"10%"``, the default)
+  or in bytes (``"2GB"``).
+- ``outputs``: how much is kept of each output of a cell (``"1MB"``, the default); ``"0"`` keeps none.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +25,11 @@ from typing import Any
 from nbops.errors import ProjectError, nearest
 
 CONFIG_NAME = "nbops.toml"
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|B|kB|KB|MB|GB|TB|)\s*")
+_UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _KNOWN_TABLES = {
     "project": {"name"},
-    "tracking": {"uri", "experiment", "artifacts", "metrics", "mirrors"},
+    "tracking": {"uri", "experiment", "artifacts", "metrics", "mirrors", "redact", "memory", "outputs"},
     "pipeline": {"file"},
     "model": {"name"},
     "gates": None,
@@ -96,6 +107,32 @@ class Project:
         return str(self.config.get("tracking", {}).get("experiment") or self.name)
 
     @property
+    def redact(self) -> tuple[str, ...]:
+        """What is to be kept out of records: patterns of names, and regular expressions that begin with ``re:``."""
+        listed = self._tracking("redact", [])
+        if not (isinstance(listed, list) and all(isinstance(item, str) for item in listed)):
+            raise self._wrong("redact", 'a list of patterns, such as ["patient_*", "re:MRN-\\\\d+"]')
+        for item in listed:
+            try:
+                re.compile(item.removeprefix("re:") if item.startswith("re:") else "")
+            except re.error as error:
+                raise self._wrong("redact", f"'{item}' isn't a regular expression: {error}") from error
+        return tuple(listed)
+
+    @property
+    def held_memory(self) -> int | float:
+        """How much may be held to be fingerprinted later: bytes, or a share of the machine's memory below 1."""
+        return self._size("memory", "10%")
+
+    @property
+    def kept_output(self) -> int:
+        """How many bytes are kept of each output of a cell."""
+        size = self._size("outputs", "1MB")
+        if isinstance(size, float):
+            raise self._wrong("outputs", 'a size, such as "1MB"')
+        return size
+
+    @property
     def pipeline_file(self) -> Path:
         """Where ``pipeline.yaml`` is expected."""
         return self.root / str(self.config.get("pipeline", {}).get("file", "pipeline.yaml"))
@@ -117,6 +154,25 @@ class Project:
             return absolute.relative_to(self.root).as_posix()
         except ValueError:
             return absolute.as_posix()
+
+    def _tracking(self, key: str, default: Any) -> Any:
+        return self.config.get("tracking", {}).get(key, default)
+
+    def _size(self, key: str, default: str) -> int | float:
+        told = self._tracking(key, default)
+        found = _SIZE.fullmatch(str(told))
+        if isinstance(told, bool) or not found:
+            raise self._wrong(key, 'a size such as "2GB"' + (' or a share such as "10%"' if key == "memory" else ""))
+        number, unit = float(found[1]), found[2]
+        if unit == "%":
+            if number > 100:
+                raise self._wrong(key, "a share of at most 100%")
+            return number / 100
+        return int(number * _UNITS[unit])
+
+    def _wrong(self, key: str, remedy: str) -> ProjectError:
+        where = f"{self.root / CONFIG_NAME}, [tracking] {key}"
+        return ProjectError(f"{self._tracking(key, None)!r} can't be used", where=where, remedy=remedy)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
