@@ -19,14 +19,20 @@ from nbops.errors import NbopsError, nearest
 
 _VERBS = {
     "diff": "Show in what two runs differ.",
+    "gc": "Remove sessions, outputs and copies that nothing refers to any more.",
+    "history": "Show every execution of a cell.",
     "init": "Lay out a new project.",
     "lab": "Open JupyterLab with the project's runs beside the notebook.",
+    "last": "Show the last run of a notebook, and in what it differs from the one before.",
     "package": "Turn a promoted model into a bundle that is proven to predict what the notebook predicted.",
     "promote": "Move a model through the gates to an alias such as champion.",
+    "reproduce": "Run a run's recipe again and compare what it gives.",
+    "restore": "Write a run as a notebook that runs from top to bottom.",
     "run": "Run a pipeline of notebooks; what did not change comes from the cache.",
     "runs": "List runs with their params, metrics and versions.",
     "serve": "Start a bundle's service.",
     "show": "Show all that is known of a run.",
+    "stale": "List cells whose inputs changed since they were executed.",
 }
 _INTERRUPTED = 130
 

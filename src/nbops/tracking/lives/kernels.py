@@ -68,6 +68,7 @@ def fresh(project: Project, lock: str, python: str, say: Callable[[str], None]) 
             finally:
                 shutil.rmtree(making, ignore_errors=True)
         _bring_nbops(target)
+        os.utime(target)  # in use: not to be collected
     return interpreter(target)
 
 
