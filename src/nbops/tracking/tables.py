@@ -1,19 +1,39 @@
-"""Tables that cells read, from the call of a reader to the line in the session's file.
+"""What cells read, from the call of a reader to the line in the session's file.
 
-A frame is kept as a shallow copy, which under copy-on-write (pandas 3) stays as it was read, and fingerprinted off the cell's
-path; where there is no copy-on-write it's fingerprinted at once.
+A table is kept as a shallow copy, which under copy-on-write (pandas 3, polars, Arrow) stays as it was read, and
+fingerprinted off the cell's path. Where there is no copy-on-write, or more would be held than ``[tracking] memory`` allows,
+it's fingerprinted at once. Files are hashed later too; one that has changed in between is "unknown".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from nbops.project import Project
-from nbops.snapshot.fingerprint import fingerprint_file, fingerprint_frame, schema_of
+from nbops.snapshot.fingerprint import UNKNOWN, fingerprint
+from nbops.snapshot.schemas import rows_of, schema_of
+from nbops.snapshot.sources import version_of
 from nbops.tracking.background import Background
+from nbops.tracking.held import Held, allowed, keeps_content, shallow, size_of
 from nbops.tracking.reads import Read
+from nbops.tracking.reads.contents import database, files_digest, grouped, opened
+from nbops.tracking.reads.files import Opened, normal, taken
 from nbops.tracking.records import Data
+
+_MOST = 200
+
+
+@dataclass(slots=True)
+class _Cell:
+    """What a cell has read so far."""
+
+    seq: int
+    count: int = 0
+    paths: set[str] = field(default_factory=set)
+    told: set[tuple[str, str]] = field(default_factory=set)
 
 
 class Tables:
@@ -22,7 +42,7 @@ class Tables:
     Parameters
     ----------
     project
-        Whose root paths are relative to.
+        Whose root paths are relative to, and which says how much may be held.
     background
         Where fingerprints are taken.
     write
@@ -33,26 +53,67 @@ class Tables:
         self._project = project
         self._background = background
         self._write = write
+        self._held = Held(lambda: allowed(project))
+        self._cell = _Cell(0)
 
     def take(self, seq: int, read: Read) -> None:
         """Record what the cell executed as number `seq` has read."""
-        source = read.source(self._project)
-        if read.frame is None:
-            if path := read.path:
-                self._background.add(lambda: self._write(Data(seq, source, read.reader, fingerprint_file(path))))
+        cell = self._of(seq)
+        cell.count += 1
+        if cell.count > _MOST:  # queries in a loop, say: the end tells how many more there were
             return
-        frame = read.frame.copy(deep=False)
-        if _copies_on_write():
-            self._background.add(lambda: self._record(seq, source, read.reader, frame))
+        paths = read.paths if read.origin is None else []
+        cell.paths.update(normal(path) for path in paths)
+        source = read.source(self._project)
+        if read.table is None:
+            files = opened(paths or database(read))
+            self._background.add(lambda: self._record_files(cell, read, source, files))
+            return
+        table = shallow(read.table)
+        size = size_of(table)
+        if keeps_content(table) and self._held.take(size):
+            self._background.add(lambda: self._record_held(cell, read, source, table, paths, size))
         else:
-            self._record(seq, source, read.reader, frame)
+            self._record_table(cell, read, source, table, paths)
 
-    def _record(self, seq: int, source: str, reader: str, frame: Any) -> None:
-        digest, columns = fingerprint_frame(frame), schema_of(frame)
-        self._write(Data(seq, source, reader, digest, len(frame), columns))
+    def end(self, seq: int) -> None:
+        """Record the files that the cell opened otherwise; to be called when it has ended."""
+        cell = self._of(seq)
+        if more := max(0, cell.count - _MOST):
+            self._write(Data(seq, f"{more} more reads", "", UNKNOWN))
+        for files in grouped([file for file in taken() if file.path not in cell.paths]):
+            self._add_files(cell, files)
 
+    def _of(self, seq: int) -> _Cell:
+        if self._cell.seq != seq:
+            self._cell = _Cell(seq)
+        return self._cell
 
-def _copies_on_write() -> bool:
-    import pandas as pd
+    def _add_files(self, cell: _Cell, files: list[Opened]) -> None:
+        read = Read("open", [Path(file.path) for file in files])
+        source = read.source(self._project)
+        self._background.add(lambda: self._record_files(cell, read, source, files))
 
-    return int(pd.__version__.partition(".")[0]) >= 3
+    def _record_held(self, cell: _Cell, read: Read, source: str, table: Any, paths: list[Path], size: int) -> None:
+        try:
+            self._record_table(cell, read, source, table, paths, threads=1)
+        finally:
+            self._held.release(size)
+
+    def _record_table(
+        self, cell: _Cell, read: Read, source: str, table: Any, paths: list[Path], *, threads: int | None = None
+    ) -> None:
+        digest = fingerprint(table, threads=threads)
+        version = read.version or version_of(paths, self._project.root)
+        self._tell(cell, Data(cell.seq, source, read.reader, digest, rows_of(table), schema_of(table), version))
+
+    def _record_files(self, cell: _Cell, read: Read, source: str, files: list[Opened]) -> None:
+        version = read.version or version_of(read.paths if read.origin is None else [], self._project.root)
+        columns = schema_of(read.answer) if read.answer is not None else {}
+        if (digest := files_digest(files)) is not None:
+            self._tell(cell, Data(cell.seq, source, read.reader, digest, None, columns, version))
+
+    def _tell(self, cell: _Cell, data: Data) -> None:
+        if (data.source, data.digest) not in cell.told:
+            cell.told.add((data.source, data.digest))
+            self._write(data)

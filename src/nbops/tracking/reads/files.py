@@ -1,0 +1,81 @@
+"""Files that are opened to be read, by whatever: `open`, `numpy.load`, `pickle`, `json`, images, models.
+
+Python tells of each `open` by an audit event. The hook, which can't be taken back, costs a comparison for all other
+events; of what it hears it keeps the absolute path of data files (`places`), and how the file was then. They are told when
+the cell has ended, once each, without those that a reader told of.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbops.tracking.reads import calls
+from nbops.tracking.reads.places import is_data_path, is_users_call
+
+_MOST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file that was opened, and its size, time and number on the disk then."""
+
+    path: str
+    state: tuple[int, int, int]
+
+
+_opened: dict[str, Opened] = {}
+_hooked = False
+
+
+def state_of(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
+    """Return what tells whether a file is still the same; None if it's gone or not a file."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def normal(path: str | os.PathLike[str]) -> str:
+    """Return a path's absolute form, links left as they are."""
+    return os.path.normpath(Path(path).absolute())
+
+
+def hear_files() -> None:
+    """Hear of files from now on, once a process."""
+    global _hooked
+    if not _hooked:
+        _hooked = True
+        sys.addaudithook(_hook)
+
+
+def taken() -> list[Opened]:
+    """Return the files opened since the last time, in their order, and forget them."""
+    global _opened
+    found, _opened = _opened, {}
+    return list(found.values())
+
+
+def _hook(event: str, arguments: tuple[object, ...]) -> None:
+    if event != "open" or not calls.listening():
+        return
+    path, mode, flags = arguments
+    if calls.inside() or not isinstance(path, str | bytes) or len(_opened) >= _MOST:
+        return
+    if isinstance(mode, str):
+        if (mode[:1] != "r" and "+" not in mode) or mode[:1] in ("w", "x"):
+            return
+    elif isinstance(flags, int) and flags & (os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_DIRECTORY", 0)):
+        return
+    calls.guarded(lambda: _keep(normal(os.fsdecode(path))))
+
+
+def _keep(path: str) -> None:
+    if path in _opened or not is_data_path(path) or threading.current_thread().name.startswith("nbops"):
+        return
+    if is_users_call(sys._getframe(4)) and Path(path).is_file() and (state := state_of(path)):
+        _opened[path] = Opened(path, state)
