@@ -18,19 +18,39 @@ _HOMES = {
     "NbopsError": "nbops.errors",
     "Project": "nbops.project",
     "Store": "nbops.tracking.store",
+    "diff": "nbops.tracking.frames",
+    "history": "nbops.tracking.frames",
     "load_ipython_extension": "nbops.magics",
+    "reproduce": "nbops.tracking.frames",
+    "restore": "nbops.tracking.frames",
     "run": "nbops.tracking.runs",
+    "runs": "nbops.tracking.frames",
+    "show": "nbops.tracking.frames",
+    "stale": "nbops.tracking.frames",
     "unload_ipython_extension": "nbops.magics",
 }
 
-__all__ = ["NbopsError", "Project", "Store", "__version__", "panels", "run"]
+__all__ = [
+    "NbopsError",
+    "Project",
+    "diff",
+    "history",
+    "panels",
+    "reproduce",
+    "restore",
+    "run",
+    "runs",
+    "show",
+    "stale",
+]
 
 if TYPE_CHECKING:
     from nbops import panels
     from nbops.errors import NbopsError
     from nbops.project import Project
+    from nbops.tracking.frames import diff, history, reproduce, restore, runs, show, stale
     from nbops.tracking.runs import run
-    from nbops.tracking.store import Store
+    from nbops.tracking.store import Store as Store
 
 
 def __getattr__(name: str) -> Any:

@@ -19,19 +19,18 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0, ""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-class _Age(click.ParamType[float]):
-    name = "AGE"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        match = _AGE.fullmatch(value.strip())
-        if match is None:
-            self.fail(f"'{value}' isn't an age such as 30d, 12h or 2w", param, ctx)
-        return float(match["count"]) * _SECONDS[match["unit"]]
+def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    match = _AGE.fullmatch(value.strip())
+    if match is None:
+        raise click.BadParameter(f"'{value}' isn't an age such as 30d, 12h or 2w", ctx, param)
+    return float(match["count"]) * _SECONDS[match["unit"]]
 
 
 @click.command(name="gc")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-@click.option("--older-than", type=_Age(), default="30d", show_default=True, help="What is younger stays.")
+@click.option(
+    "--older-than", metavar="AGE", callback=_seconds, default="30d", show_default=True, help="What is younger stays."
+)
 @click.option(
     "--keep", type=click.IntRange(0), default=10, show_default=True, help="Sessions of each notebook that stay."
 )

@@ -45,8 +45,8 @@ def runs(*, where: str = "", limit: int = 100, project: Place = None) -> pd.Data
     Returns
     -------
     DataFrame
-        Columns ``name``, ``experiment``, ``status``, ``started``, ``seconds``, ``notebook``, ``cell_id``, ``stage``, ``parent``, the five
-        versions (``version.code`` …), and ``params.*`` and ``metrics.*``.
+        Columns ``name``, ``experiment``, ``status``, ``started``, ``seconds``, ``notebook``, ``cell_id``, ``stage``,
+        ``parent``, the five versions (``version.code`` …), and ``params.*`` and ``metrics.*``.
     """
     import pandas as pd
 
@@ -100,8 +100,8 @@ def diff(before: str, after: str, *, project: Place = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``kind`` (``versions``, ``params``, ``metrics``, ``data``, ``environment``, ``models``, ``code``), ``name``, ``before``,
-        ``after``; of code, ``after`` is the unified difference.
+        Columns ``kind`` (``versions``, ``params``, ``metrics``, ``data``, ``environment``, ``models``, ``code``),
+        ``name``, ``before``, ``after``; of code, ``after`` is the unified difference.
     """
     store = _store(project)
     found = compare(store.run(before), store.run(after))
@@ -128,8 +128,8 @@ def history(cell: str | None = None, *, notebook: str | None = None, project: Pl
     Returns
     -------
     DataFrame
-        A row an execution: ``session``, ``seq``, ``notebook``, ``cell_id``, ``version``, ``outcome``, ``started``, ``duration``, ``error``,
-        ``defined``, ``runs``, ``source``, ``diff`` (from the execution before).
+        A row an execution: ``session``, ``seq``, ``notebook``, ``cell_id``, ``version``, ``outcome``, ``started``,
+        ``duration``, ``error``, ``defined``, ``runs``, ``source``, ``diff`` (from the execution before).
     """
     import pandas as pd
 

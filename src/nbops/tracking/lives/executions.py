@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from nbops.errors import TrackingError
 from nbops.notebook.normalise import normalise, short_digest
 from nbops.project import Project
+from nbops.tracking.lives.replay import is_reproduction
 from nbops.tracking.records import Cell, SessionLog, read, read_session
 from nbops.tracking.schema import CellOutcome
 from nbops.tracking.sessions import is_alive
@@ -93,11 +94,11 @@ def history(project: Project, cell: str | None = None, *, notebook: str | None =
 
 
 def session_logs(project: Project, notebook: str | None = None) -> Iterable[SessionLog]:
-    """Yield the sessions of a project, or of one notebook of it, oldest first; unreadable files are left out."""
+    """Yield the sessions of a project (reproductions aside) or of one notebook of it, oldest first."""
     first = []
     for path in project.sessions.glob("*.jsonl"):
         session = read_session(path)
-        if session and (notebook is None or session.notebook == notebook):
+        if session and (session.notebook == notebook or (notebook is None and not is_reproduction(session.notebook))):
             first.append((session.time, path))
     for _, path in sorted(first):
         try:

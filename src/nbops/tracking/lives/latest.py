@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from nbops.errors import TrackingError
 from nbops.tracking import recorder
+from nbops.tracking.lives.replay import is_reproduction
 from nbops.tracking.schema import RunSummary
 from nbops.tracking.store import Store
 
 _LOOKED_AT = 200
-_REPRODUCTIONS = "/executed/reproduced-"
 
 
 def latest(store: Store, notebook: str | None = None) -> tuple[RunSummary, RunSummary | None]:
@@ -54,4 +54,4 @@ def latest(store: Store, notebook: str | None = None) -> tuple[RunSummary, RunSu
 
 
 def _counts(run: RunSummary) -> bool:
-    return (run.parent is None or run.stage is not None) and _REPRODUCTIONS not in (run.notebook or "")
+    return (run.parent is None or run.stage is not None) and not is_reproduction(run.notebook)

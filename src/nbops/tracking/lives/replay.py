@@ -24,6 +24,7 @@ from typing import Any
 from nbops.errors import NotebookError, TrackingError
 from nbops.notebook import document
 from nbops.notebook.document import Document
+from nbops.project import Project
 from nbops.tracking.lives import kernels
 from nbops.tracking.lives.scratch import Scratch
 from nbops.tracking.lives.shown import outputs_folder
@@ -32,6 +33,7 @@ from nbops.tracking.records import SessionLog, read
 SETUP_ID = "nbops-replay-setup"
 PROBE_ID = "nbops-replay-probe"
 _SETUP = "from nbops.tracking.lives.guard import protect as _protect\n_protect()\ndel _protect\n%load_ext nbops"
+_FOLDER, _PREFIX = "executed", "reproduced-"
 _LOOK_EVERY_S = 0.2
 _PATIENCE_S = 15.0
 _TAIL = 1500
@@ -72,7 +74,7 @@ def replay(
     scratch: Scratch,
     notebook: Document,
     *,
-    shown_as: str,
+    name: str,
     folder: Path,
     python: Path | None = None,
     variables: Mapping[str, str],
@@ -87,7 +89,7 @@ def replay(
         The copy.
     notebook
         What to execute.
-    shown_as
+    name
         The notebook's name in records and runs.
     folder
         The kernel's working directory, in the copy.
@@ -119,7 +121,7 @@ def replay(
         **variables,
         "NBOPS_PROJECT": str(scratch.project.root),
         "NBOPS_SESSION": session,
-        "NBOPS_NOTEBOOK": shown_as,
+        "NBOPS_NOTEBOOK": name,
         "JUPYTER_PATH": os.pathsep.join(filter(None, [str(work / "jupyter"), os.environ.get("JUPYTER_PATH", "")])),
     }
     command = [sys.executable, "-m", "papermill", "--engine", "nbops", "-k", kernel, "--language", "python"]
@@ -140,8 +142,18 @@ def replay(
     )
 
 
+def shown_as(project: Project, run_id: str) -> str:
+    """Return the name that a run's reproduction has in records and runs: where its executed notebook is kept."""
+    return project.relative(project.state / _FOLDER / f"{_PREFIX}{run_id[:8]}.ipynb")
+
+
+def is_reproduction(notebook: str | None) -> bool:
+    """Whether a session or a run of this notebook is a reproduction's."""
+    return notebook is not None and f"/{_FOLDER}/{_PREFIX}" in notebook
+
+
 def keep_records(scratch: Scratch, original: Path, session: str) -> None:
-    """Move a replay's session and outputs from the copy to the project."""
+    """Move a replay's session and outputs from the copy to the project, and what isn't in the store yet."""
     source, target = scratch.project.sessions / f"{session}.jsonl", original / "sessions"
     if source.is_file():
         target.mkdir(parents=True, exist_ok=True)
@@ -152,6 +164,10 @@ def keep_records(scratch: Scratch, original: Path, session: str) -> None:
         for path in kept.iterdir():
             if not (original / "outputs" / path.name).exists():
                 path.replace(original / "outputs" / path.name)
+    journal = scratch.project.state / "journal"
+    for path in journal.iterdir() if journal.is_dir() else ():
+        (original / "journal").mkdir(exist_ok=True)
+        path.replace(original / "journal" / path.name)
 
 
 def _run(

@@ -22,11 +22,12 @@ from nbops.errors import TrackingError
 from nbops.notebook import document
 from nbops.notebook.document import Document
 from nbops.notebook.parameters import INJECTED_ID, read_parameters
+from nbops.tracking.journal import settle
 from nbops.tracking.lives import guard, kernels
 from nbops.tracking.lives.judge import Check, Evidence, checks, first_differing
 from nbops.tracking.lives.layout import lay_out, sources_of
 from nbops.tracking.lives.origin import Origin, origin_of
-from nbops.tracking.lives.replay import PROBE_ID, Replayed, keep_records, probe, probed, replay
+from nbops.tracking.lives.replay import PROBE_ID, Replayed, keep_records, probe, probed, replay, shown_as
 from nbops.tracking.lives.restore import is_masked
 from nbops.tracking.lives.scratch import MAX_COPY, Scratch, scratch_of
 from nbops.tracking.lives.tolerance import Tolerance, worst
@@ -146,15 +147,15 @@ def reproduce(
     _refuse(store, origin, write_outside)
     python = _fresh(store, origin, say) if fresh_environment else None
     run_id = origin.run.summary.run_id
-    shown_as = f"{store.project.relative(store.project.state)}/executed/reproduced-{run_id[:8]}.ipynb"
+    name = shown_as(store.project, run_id)
     with scratch_of(store.project, reads=_outside_reads(origin), limit=max_copy) as scratch:
         notebook = _notebook(store, origin, scratch)
-        stage_run = _start_stage_run(store, origin, shown_as) if origin.stage else None
+        stage_run = _start_stage_run(store, origin, name) if origin.stage else None
         try:
             replayed = replay(
                 scratch,
                 notebook,
-                shown_as=shown_as,
+                name=name,
                 folder=_working_folder(scratch, origin),
                 python=python,
                 variables=_variables(store, origin, stage_run),
@@ -164,12 +165,13 @@ def reproduce(
         except BaseException:
             _tidy_up(store, scratch, stage_run)
             raise
+        settle(scratch.project)
         keep_records(scratch, store.project.state, replayed.session)
-        kept_trace(store, scratch.project, replayed, stage_run, origin)
+        kept_trace(store, replayed, stage_run, origin)
         found = _compare(store, origin, notebook, replayed, stage_run, scratch, tolerance)
     if replayed.executed:
-        document.write(store.project.root / shown_as, replayed.executed)
-    return _record(store, origin, replayed, found, tolerance, python, shown_as)
+        document.write(store.project.root / name, replayed.executed)
+    return _record(store, origin, replayed, found, tolerance, python, name)
 
 
 def _refuse(store: Store, origin: Origin, write_outside: bool) -> None:
@@ -269,14 +271,15 @@ def _fresh(store: Store, origin: Origin, say: Callable[[str], None]) -> Path:
     return kernels.fresh(store.project, lock, recorded, say)
 
 
-def _start_stage_run(store: Store, origin: Origin, shown_as: str) -> str:
+def _start_stage_run(store: Store, origin: Origin, notebook: str) -> str:
     run = origin.run.summary
-    tags = {REPRODUCES_TAG: run.run_id, "nbops.notebook": shown_as}
+    tags = {REPRODUCES_TAG: run.run_id, "nbops.notebook": notebook}
     return store.start_run(f"{run.name} again", experiment=run.experiment, tags=tags)
 
 
 def _tidy_up(store: Store, scratch: Scratch, stage_run: str | None) -> None:
     """After an interrupt: what was recorded stays, and no run stays RUNNING."""
+    settle(scratch.project)
     for path in list(scratch.project.sessions.glob("*.jsonl")):
         keep_records(scratch, store.project.state, path.stem)
     if stage_run:
@@ -345,7 +348,7 @@ def _record(
     compared: tuple[list[Check], str | None],
     tolerance: Tolerance,
     python: Path | None,
-    shown_as: str,
+    notebook: str,
 ) -> Reproduction:
     found, again = compared
     run = origin.run.summary
@@ -353,7 +356,7 @@ def _record(
         worst(check.level for check in found if check.counts)
     ]
     if again is None:
-        again = store.start_run(f"{run.name} again", experiment=run.experiment, tags={"nbops.notebook": shown_as})
+        again = store.start_run(f"{run.name} again", experiment=run.experiment, tags={"nbops.notebook": notebook})
         store.end_run(again, "FAILED")
     made = Reproduction(
         run_id=run.run_id,
@@ -367,7 +370,7 @@ def _record(
         tolerance=tolerance.as_dict(),
         seconds=replayed.seconds,
         made=time.time(),
-        notebook=shown_as if replayed.executed else None,
+        notebook=notebook if replayed.executed else None,
         notes=[] if origin.log else ["the session's file isn't here: outputs and how cells ended weren't compared"],
     )
     store.log(again, tags={REPRODUCES_TAG: run.run_id})

@@ -21,6 +21,7 @@ from nbops.notebook.modules import local_modules
 from nbops.notebook.normalise import normalise
 from nbops.project import Project
 from nbops.tracking.lives.inputs import state_of
+from nbops.tracking.lives.replay import is_reproduction
 from nbops.tracking.records import Cell
 from nbops.tracking.redact import redact_source
 from nbops.tracking.schema import DatasetVersion
@@ -115,7 +116,9 @@ def recorded_notebooks(project: Project) -> set[str]:
     from nbops.tracking.records import read_session
 
     found = (read_session(path) for path in project.sessions.glob("*.jsonl"))
-    return {one.notebook for one in found if one and one.notebook and not one.stage}
+    return {
+        one.notebook for one in found if one and one.notebook and not one.stage and not is_reproduction(one.notebook)
+    }
 
 
 def _stale_cells(project: Project, name: str) -> list[StaleCell]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nbops.project import Project
 from nbops.tracking.lives.origin import Origin
 from nbops.tracking.lives.replay import Replayed, probed
 from nbops.tracking.records import Cell
@@ -17,9 +16,8 @@ from nbops.tracking.snapshots import attach
 from nbops.tracking.store import Store
 
 
-def kept_trace(store: Store, copy: Project, replayed: Replayed, stage_run: str | None, origin: Origin) -> None:
-    """Bring what a replay logged to its end: nothing stays journaled in the copy, and no run stays RUNNING."""
-    _settle(copy)
+def kept_trace(store: Store, replayed: Replayed, stage_run: str | None, origin: Origin) -> None:
+    """Bring what a replay logged to its end: a stage's run gets its metrics and versions, and no run stays RUNNING."""
     if stage_run:
         metrics = {
             name: value for name, value in probed(replayed.executed).items() if name in origin.run.summary.metrics
@@ -49,9 +47,3 @@ def made_run(store: Store, origin: Origin, cells: Mapping[int, Cell], session: s
             return ranked[origin.rank]
         return next((run.run_id for run in alike if run.name == origin.run.summary.name), ranked[0])
     return None
-
-
-def _settle(project: Project) -> None:
-    from nbops.tracking import journal
-
-    journal.settle(project)
