@@ -203,27 +203,5 @@ def test_the_notebook_is_unknown_where_nobody_tells(shell: InteractiveShell, pro
     assert read(next(project.sessions.iterdir())).session.notebook is None
 
 
-@pytest.mark.parametrize(
-    ("told", "known"),
-    [
-        ("sub/a.ipynb", "sub/a.ipynb"),
-        ("project/sub/a.ipynb", "sub/a.ipynb"),
-        ("{root}/sub/a.ipynb", "sub/a.ipynb"),
-        ("other/a.ipynb", None),
-        ("sub/missing.ipynb", None),
-        ("console-1", None),
-    ],
-)
-def test_the_notebook_as_the_front_end_tells(
-    shell: InteractiveShell, project: Project, monkeypatch: pytest.MonkeyPatch, told: str, known: str | None
-) -> None:
-    (project.root / "sub").mkdir()
-    (project.root / "sub" / "a.ipynb").touch()
-    monkeypatch.chdir(project.root / "sub")
-    monkeypatch.setenv("JPY_SESSION_NAME", told.format(root=project.root))
-    _run(shell)
-    assert read(next(project.sessions.iterdir())).session.notebook == known
-
-
 def test_a_path_in_another_project_stays_absolute(shell: InteractiveShell, project: Project, tmp_path: Path) -> None:
     assert Project.find(project.root).relative(tmp_path / "x.csv") == (tmp_path / "x.csv").as_posix()

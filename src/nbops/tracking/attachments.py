@@ -7,6 +7,7 @@ The work is done by the background thread.
 from __future__ import annotations
 
 from nbops.tracking.background import Background
+from nbops.tracking.cell import RunningCell
 from nbops.tracking.store import Store
 
 
@@ -34,15 +35,17 @@ class Attachments:
         """Whether a run was left open by its cell."""
         return bool(self._open)
 
-    def made(self, seq: int) -> list[str]:
-        """Return the runs that the cell executed as number `seq` started, oldest first."""
-        found = self._store.runs(where=f"tags.`nbops.session` = '{self._session}' and tags.`nbops.seq` = '{seq}'")
-        self._open |= {run.run_id: seq for run in found if run.status == "RUNNING"}
-        return [run.run_id for run in reversed(found)]
+    def find(self, cell: RunningCell) -> None:
+        """Find the runs that a cell started, oldest first."""
+        where = f"tags.`nbops.session` = '{self._session}' and tags.`nbops.seq` = '{cell.seq}'"
+        found = self._store.runs(where=where)
+        self._open |= {run.run_id: cell.seq for run in found if run.status == "RUNNING"}
+        for run in reversed(found):
+            cell.runs.setdefault(run.run_id, None)
 
-    def attach(self, run_id: str, first: int, last: int) -> None:
-        """Attach the snapshot of a run that was made by cells `first` to `last`."""
-        self._background.add(lambda: self._attach(run_id, first, last))
+    def attach(self, run_id: str, seq: int) -> None:
+        """Attach the snapshot of a run that the cell executed as number `seq` started or logged to."""
+        self._background.add(lambda: self._attach(run_id, seq))
 
     def attach_ended(self, seq: int) -> None:
         """Attach snapshots again to runs that were left open by their cell, now that they have ended."""
@@ -53,14 +56,14 @@ class Attachments:
                 ended, self._open = self._open, {}
                 for run_id, first in ended.items():
                     if first < seq:
-                        self.attach(run_id, first, seq)
+                        self.attach(run_id, first)
 
     def close(self, seq: int) -> None:
         """Attach snapshots to what is still open at the session's end."""
         for run_id, first in self._open.items():
-            self.attach(run_id, first, seq)
+            self.attach(run_id, first)
 
-    def _attach(self, run_id: str, first: int, last: int) -> None:
+    def _attach(self, run_id: str, seq: int) -> None:
         from nbops.tracking import snapshots
 
-        snapshots.attach(self._store, run_id, session=self._session, first=first, last=last)
+        snapshots.attach(self._store, run_id, session=self._session, seq=seq)

@@ -9,38 +9,45 @@ cell's end is the one that carries what its beginning carried. A forked child do
 from __future__ import annotations
 
 import atexit
-import builtins
 import os
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from nbops.errors import TrackingError
-from nbops.notebook.names import Names, names_of
 from nbops.project import Project
-from nbops.tracking import autolog, failures
+from nbops.tracking import autolog, failures, masks
 from nbops.tracking.attachments import Attachments
 from nbops.tracking.autolog import Autologging
 from nbops.tracking.background import Background
 from nbops.tracking.callers import caller_of
-from nbops.tracking.cell import UNTOLD, Outcome, RunningCell, depth_of_cells, outcome_of
-from nbops.tracking.frontend import cell_id_of, notebook_of
+from nbops.tracking.cell import SKIPPED, UNTOLD, Outcome, RunningCell, depth_of_cells, is_skipped, outcome_of, start_of
+from nbops.tracking.ending import end_of, names_in
+from nbops.tracking.frontend import CellIds, notebook_of
+from nbops.tracking.instruments import Instruments, Measured
+from nbops.tracking.interrupts import Held, interrupt_cell
 from nbops.tracking.models import fitted_models
-from nbops.tracking.reads import Read, watch_pandas
-from nbops.tracking.records import Closed, End, Record, Session, Start, Writer
+from nbops.tracking.pauses import Pause
+from nbops.tracking.reads import Read, watch
+from nbops.tracking.records import Closed, Record, Session, Writer
 from nbops.tracking.redact import redact_source
 from nbops.tracking.tables import Tables
 
 _current: Recorder | None = None
+_of_kernel: Recorder | None = None
 
 
 def current() -> Recorder | None:
     """Return the recorder of this kernel while it records, else None."""
     return _current
+
+
+def of_kernel() -> Recorder | None:
+    """Return the recorder of this kernel, whether it records or was switched off for a while."""
+    return _of_kernel
 
 
 def log_failure(project: Project) -> None:
@@ -78,10 +85,14 @@ class Recorder:
         self.seq = 0
         self.cell_id: str | None = None
         self.autologging = Autologging(project, self.stage_run)
+        masks.configure(project.redact)
+        self._ids = CellIds(shell, project, self.notebook)
+        self._secrets = masks.Secrets(shell.user_ns)
         self._background = Background(self._guarded, inline=self.stage is not None)
-        self._tables = Tables(project, self._background, self._write)
+        self._tables = Tables(project, self._background, self.write)
         self._attachments = Attachments(self.autologging.store, self.session, self._background)
-        self._flow: Any = None
+        self._instruments = Instruments(shell, project, self._guarded)
+        self._pause = Pause()
         self._writer: Writer | None = None
         self._thread = threading.get_ident()
         self._running: RunningCell | None = None
@@ -95,7 +106,7 @@ class Recorder:
         TrackingError
             If the session's file can't be written.
         """
-        global _current
+        global _of_kernel
         try:
             self._writer = Writer(self.file)
             self._writer.write(Session.here(self.session, self.notebook, self.stage, self.stage_run))
@@ -103,34 +114,39 @@ class Recorder:
             raise TrackingError(
                 f"nothing can be recorded: {error.strerror}", where=str(self.file), remedy="make the folder writable"
             ) from error
-        _current = self
-        for event, hook in (("pre_run_cell", self._before), ("post_run_cell", self._after)):
-            self.shell.events.register(event, hook)
+        _of_kernel = self
         atexit.register(self.close)
-        self._guarded(lambda: watch_pandas(self._on_read))
-        self._guarded(lambda: self.autologging.watch(self._guarded))
-        self._guarded(self._start_flow)
-        self._guarded(self._begin_loading_cell)
+        self._hook()
 
     def close(self) -> None:
         """Finish what is under way and write the session's last line."""
-        global _current
-        if _current is not self:
+        global _of_kernel
+        if _of_kernel is not self:
             return
-        if self._running:  # the cell that asks for the end, unless there is no cell any more
-            self._end(self._running, Outcome("ok") if depth_of_cells() else UNTOLD)
-        if self._flow:
-            self._guarded(self._flow.stop)
+        if _current is self:
+            self._unhook()
         self._attachments.close(self.seq)
         self.flush()
-        _forget()
-        for event, hook in (("pre_run_cell", self._before), ("post_run_cell", self._after)):
-            if hook in self.shell.events.callbacks[event]:
-                self.shell.events.unregister(event, hook)
+        _of_kernel = None
         atexit.unregister(self.close)
+        self._guarded(self._instruments.close)
         if self._writer:
-            self._guarded(lambda: self._write(Closed("ok", time.time()), sync=True))
+            self._guarded(lambda: self.write(Closed("ok", time.time()), sync=True))
             self._writer.close()
+
+    def pause(self) -> None:
+        """Record nothing, and make no runs of fits, until `resume`; the record says that there was a gap."""
+        if _current is self:
+            self._unhook()
+            self.autologging.unwatch()
+            self.seq += 1
+            self.write(self._pause.begin(self.seq), sync=True)
+
+    def resume(self) -> None:
+        """Record again, from the cell on that asks for it."""
+        if _of_kernel is self and _current is None:
+            self._guarded(lambda: self.write(self._pause.end(self.seq), sync=True))
+            self._hook()
 
     def flush(self) -> None:
         """Return when everything recorded so far is in the store."""
@@ -158,6 +174,11 @@ class Recorder:
         if cell is not None and run_id not in cell.runs:
             cell.runs[run_id] = caller_of(run_id, self.shell.user_ns)
 
+    def write(self, record: Record, *, sync: bool = False) -> None:
+        """Append a record to the session's file."""
+        if self._writer:
+            self._writer.write(record, sync=sync)
+
     @property
     def file(self) -> Path:
         """The session's file."""
@@ -166,40 +187,54 @@ class Recorder:
     def _guarded(self, job: Callable[[], None]) -> None:
         failures.guarded(self.project, job)
 
-    def _start_flow(self) -> None:
-        try:
-            flow = import_module("nbops.tracking.flow")
-        except ImportError:
-            return
-        self._flow = flow.Flow(self.shell, self.project)
-        self._flow.start()
+    def _hook(self) -> None:
+        global _current
+        _current = self
+        for event, hook in (("pre_run_cell", self._before), ("post_run_cell", self._after)):
+            self.shell.events.register(event, hook)
+        self._guarded(lambda: watch(self._on_read))
+        self._guarded(lambda: self.autologging.watch(self._guarded))
+        self._instruments.start()
+        self._guarded(self._begin_hooking_cell)
+
+    def _unhook(self) -> None:
+        if self._running:  # the cell that asks for the end, unless there is no cell any more
+            self._end(self._running, Outcome("ok") if depth_of_cells() else UNTOLD)
+        self._instruments.stop()
+        _forget()
+        for event, hook in (("pre_run_cell", self._before), ("post_run_cell", self._after)):
+            if hook in self.shell.events.callbacks[event]:
+                self.shell.events.unregister(event, hook)
 
     def _before(self, info: Any) -> None:
         if _current is not self or threading.get_ident() != self._thread:
             return
         if self._running and depth_of_cells() > 1:
             return
-        if self._running:
-            self._end(self._running, UNTOLD)
-        self._guarded(lambda: self._begin(info.raw_cell or "", getattr(info, "cell_id", None), info))
+        with Held() as interrupt:
+            if self._running:
+                self._end(self._running, UNTOLD)
+            self._strictly(lambda: self._begin(info.raw_cell or "", info))
+        if interrupt.came:
+            self._strictly(lambda: interrupt_cell(self.shell))
 
-    def _begin_loading_cell(self) -> None:
+    def _begin_hooking_cell(self) -> None:
         """Begin the cell that loads the extension: its own beginning came before there was a hook."""
         history = getattr(getattr(self.shell, "history_manager", None), "input_hist_raw", [])
         if len(history) > 1:
-            self._begin(history[-1], cell_id_of(self.shell), None)
+            self._begin(history[-1], None)
 
-    def _begin(self, source: str, cell_id: str | None, info: Any) -> None:
+    def _begin(self, source: str, info: Any) -> None:
         self.seq += 1
-        self.cell_id = cell_id
         self._run_started = False
-        redacted = redact_source(source)
-        self._running = RunningCell(self.seq, source, redacted, info)
-        self._guarded(lambda: self._write(Start(self.seq, cell_id, redacted, time.time())))
+        self.cell_id = self._ids.of(source, info)
+        self._guarded(self._secrets.look)
+        hidden = is_skipped(source)
+        cell = RunningCell(self.seq, source, SKIPPED if hidden else redact_source(source), info, hidden=hidden)
+        self._running = cell
+        self._guarded(lambda: self.write(start_of(self.shell, cell, self.cell_id)))
         self._guarded(self.autologging.before_cell)
-        if self._flow:
-            self._guarded(lambda: self._flow.begin(self.seq, source))
-        self._running.began = time.perf_counter()
+        self._instruments.begin(self.seq, source, hidden=hidden)
 
     def _after(self, result: Any) -> None:
         cell = self._running
@@ -208,80 +243,63 @@ class Recorder:
         if not cell.ends_with(result):
             self._guarded(lambda: cell.note(result))
             return
-        self._end(cell, outcome_of(cell, result))
+        with Held():  # the cell has ended already: nothing is left to be interrupted
+            self._end(cell, result)
 
-    def _end(self, cell: RunningCell, outcome: Outcome) -> None:
+    def _end(self, cell: RunningCell, how: Any) -> None:
+        """Finish a cell; `how` is IPython's result of it, or the outcome where there is none."""
         self._running = None
-        duration = time.perf_counter() - cell.began
-        try:
-            self._guarded(lambda: self._finish(cell, outcome, duration))
-        except KeyboardInterrupt:  # the cell has ended already: nothing is left to be interrupted
-            return
+        measured = self._instruments.end()
+        self._strictly(lambda: self._finish(cell, how, measured))
 
-    def _finish(self, cell: RunningCell, outcome: Outcome, duration: float) -> None:
-        steps = self._flow.end() if self._flow else []
-        names = self._names(cell)
+    def _finish(self, cell: RunningCell, how: Any, measured: Measured) -> None:
+        self._guarded(lambda: self._secrets.look(everywhere=cell.redacted != cell.source))
+        outcome = how if isinstance(how, Outcome) else outcome_of(cell, how, self.shell.user_ns)
+        names = names_in(cell, measured.seen)
         try:
+            self._guarded(lambda: self._instruments.keep_outputs(measured))
             if self._run_started:
-                self._guarded(lambda: self._find_runs(cell))
-            if self._run_started or self._attachments.any_open or self.stage:
+                self._guarded(lambda: self._attachments.find(cell))
+            if (self._run_started or self._attachments.any_open or self.stage) and not cell.hidden:
                 self._guarded(lambda: self._record_models(cell.seq, names.defined | names.changed))
             self._guarded(self.autologging.after_cell)
         finally:
-            self._write(
-                End(
-                    seq=cell.seq,
-                    outcome=outcome.outcome,
-                    duration=duration,
-                    error=outcome.error,
-                    result=outcome.result,
-                    defined=sorted(names.defined),
-                    used=sorted(
-                        name for name in names.used if name in self.shell.user_ns or not hasattr(builtins, name)
-                    ),
-                    changed=sorted(names.changed),
-                    runs=list(cell.runs),
-                    steps=steps,
-                    callers=[caller for caller in cell.runs.values() if caller],
-                ),
-                sync=True,
-            )
+            self._pause.note(cell.seq, len(measured.steps))
+            self.write(end_of(cell, outcome, measured, names, self.shell.user_ns), sync=True)
         if self.stage is None:
             for run_id in cell.runs:
-                self._attachments.attach(run_id, cell.seq, cell.seq)
+                self._attachments.attach(run_id, cell.seq)
             self._guarded(lambda: self._attachments.attach_ended(self.seq))
-
-    def _names(self, cell: RunningCell) -> Names:
-        names = names_of(cell.redacted)
-        if self._flow:
-            seen = self._flow.seen()
-            names = Names(seen.defined | names.defined, names.used | seen.used, seen.changed | names.changed)
-        return names
-
-    def _find_runs(self, cell: RunningCell) -> None:
-        for run_id in self._attachments.made(cell.seq):
-            cell.runs.setdefault(run_id, None)
 
     def _record_models(self, seq: int, names: frozenset[str]) -> None:
         for model in fitted_models(seq, names, self.shell.user_ns):
-            self._write(model)
+            self.write(model)
 
     def _on_read(self, read: Read) -> None:
-        if _current is self:
+        if _current is self and not (self._running and self._running.hidden):
             self._guarded(lambda: self._tables.take(self.seq, read))
 
-    def _write(self, record: Record, *, sync: bool = False) -> None:
-        if self._writer:
-            self._writer.write(record, sync=sync)
+    def _strictly(self, job: Callable[[], None]) -> None:
+        """Do a job of a hook: there even an exit or an interrupt can only come from the methods of the user's objects."""
+        try:
+            job()
+        except BaseException:  # noqa: BLE001  # the law: tracking never raises into a user's cell
+            failures.log_failure(self.project)
 
 
 def _forget() -> None:
     """Record no more: at the session's end, and in a forked child, whose cells are its parent's."""
     global _current
     _current = None
-    watch_pandas(None)
+    watch(None)
     autolog.forget()
 
 
+def _forget_in_child() -> None:
+    global _of_kernel
+    _forget()
+    _of_kernel = None
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_forget_in_child)

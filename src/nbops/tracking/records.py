@@ -56,13 +56,20 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True, omit
 
 
 class Start(msgspec.Struct, tag_field="type", tag="start", frozen=True, omit_defaults=True):
-    """A cell is about to run. `seq` counts the session's cells from 1; `expanded` is what IPython made of its magics."""
+    """A cell is about to run.
+
+    `seq` counts the session's cells from 1, `order` is what the front end shows in brackets; `expanded` is what IPython made
+    of its magics. Where `hidden` isn't None the source is a comment in the place of what isn't recorded: a cell (``skip``),
+    or all that was executed while recording was off (``off``).
+    """
 
     seq: int
     cell_id: str | None
     source: str
     time: float
     expanded: str | None = None
+    order: int | None = None
+    hidden: Literal["skip", "off"] | None = None
 
 
 class Output(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,18 +8,18 @@ it's fingerprinted at once. Files are hashed later too; one that has changed in 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nbops.project import Project
 from nbops.snapshot.fingerprint import UNKNOWN, fingerprint
 from nbops.snapshot.schemas import rows_of, schema_of
-from nbops.snapshot.sources import version_of
+from nbops.snapshot.sources import delta_version, dvc_version
 from nbops.tracking.background import Background
 from nbops.tracking.held import Held, allowed, keeps_content, shallow, size_of
 from nbops.tracking.reads import Read
-from nbops.tracking.reads.contents import database, files_digest, grouped, opened
+from nbops.tracking.reads.contents import files_digest, grouped, opened
 from nbops.tracking.reads.files import Opened, normal, taken
 from nbops.tracking.records import Data
 
@@ -65,9 +65,11 @@ class Tables:
         paths = read.paths if read.origin is None else []
         cell.paths.update(normal(path) for path in paths)
         source = read.source(self._project)
+        if read.version is None and len(paths) == 1 and (commit := delta_version(paths[0])) is not None:
+            read = replace(read, version=f"delta:{commit}")
         if read.table is None:
-            files = opened(paths or database(read))
-            self._background.add(lambda: self._record_files(cell, read, source, files))
+            files = opened(paths or [path for path in [read.database] if path])
+            self._background.add(lambda: self._record_files(cell, read, source, files, paths))
             return
         table = shallow(read.table)
         size = size_of(table)
@@ -91,8 +93,8 @@ class Tables:
 
     def _add_files(self, cell: _Cell, files: list[Opened]) -> None:
         read = Read("open", [Path(file.path) for file in files])
-        source = read.source(self._project)
-        self._background.add(lambda: self._record_files(cell, read, source, files))
+        source, paths = read.source(self._project), [Path(file.path) for file in files]
+        self._background.add(lambda: self._record_files(cell, read, source, files, paths))
 
     def _record_held(self, cell: _Cell, read: Read, source: str, table: Any, paths: list[Path], size: int) -> None:
         try:
@@ -104,14 +106,17 @@ class Tables:
         self, cell: _Cell, read: Read, source: str, table: Any, paths: list[Path], *, threads: int | None = None
     ) -> None:
         digest = fingerprint(table, threads=threads)
-        version = read.version or version_of(paths, self._project.root)
+        version = read.version or self._tracked(paths)
         self._tell(cell, Data(cell.seq, source, read.reader, digest, rows_of(table), schema_of(table), version))
 
-    def _record_files(self, cell: _Cell, read: Read, source: str, files: list[Opened]) -> None:
-        version = read.version or version_of(read.paths if read.origin is None else [], self._project.root)
+    def _record_files(self, cell: _Cell, read: Read, source: str, files: list[Opened], paths: list[Path]) -> None:
+        version = read.version or self._tracked(paths)
         columns = schema_of(read.answer) if read.answer is not None else {}
         if (digest := files_digest(files)) is not None:
             self._tell(cell, Data(cell.seq, source, read.reader, digest, None, columns, version))
+
+    def _tracked(self, paths: list[Path]) -> str | None:
+        return dvc_version(paths[0].absolute(), self._project.root) if len(paths) == 1 else None
 
     def _tell(self, cell: _Cell, data: Data) -> None:
         if (data.source, data.digest) not in cell.told:

@@ -1,0 +1,171 @@
+"""What is secret: names that sound so, the values that such names hold, and what the project says.
+
+A name is secret by its words, or by a pattern of ``[tracking] redact``. The values that secret names hold now, in the
+notebook's namespace and in the environment, are looked for in everything that is recorded, together with their escaped
+and quoted forms: short ones as whole words only. There is one set of rules a process, told by the recorder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import translate
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+MASK = "***"
+_WORD = (
+    r"(?:passwords?|passwd|passphrase|passcode|pwd|pass|secrets?|token|api_?keys?|access_?keys?|account_?key|private_?key|"
+    r"secret_?key|credentials?|auth|authorization|signature|connection_?string|dsn)"
+)
+_SECRET_NAME = re.compile(rf"(?i)(?:^|[_\-.]){_WORD}(?:$|[_\-.\d])")
+_NO_SECRET = re.compile(
+    r"(?i)(?:^|_)(?:pad|eos|bos|unk|sep|cls|mask|stop|start|end|special|image|video)_token|"
+    r"_(?:resource|type|method|ur[il]|endpoint|field|path|file|column|scheme|provider|class|length|count|size)s?$"
+)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WEAK = re.compile(r"(?i)^(?:token|auth|signature|pass)$")  # what loops over words and settings are called, too
+_PASSWORD = re.compile(r"://[^\s:/@'\"]{0,200}:([^\s/@'\"]{1,200})@")
+_COMMON = frozenset(
+    {"true", "false", "none", "null", "auto", "basic", "bearer", "default", "required", "optional", MASK}
+)
+_SHORTEST, _LONGEST, _ANYWHERE, _DEPTH, _MOST = 4, 10_000, 8, 3, 200
+
+_patterns: re.Pattern[str] | None = None
+_regexes: tuple[re.Pattern[str], ...] = ()
+_values: frozenset[str] = frozenset()
+_finder: re.Pattern[str] | None = None
+
+
+def configure(rules: Iterable[str]) -> None:
+    """Take the project's rules (see `Project.redact`) instead of those before."""
+    global _patterns, _regexes
+    names = [rule for rule in rules if not rule.startswith("re:")]
+    _patterns = re.compile("(?i:" + "|".join(translate(name) for name in names) + ")") if names else None
+    _regexes = tuple(re.compile(rule[3:]) for rule in rules if rule.startswith("re:"))
+    sounds_secret.cache_clear()
+    learn(())
+
+
+@lru_cache(maxsize=100_000)
+def sounds_secret(name: str) -> bool:
+    """Whether a variable or parameter of this name is likely to hold a secret."""
+    if _patterns and _patterns.match(name):
+        return True
+    spread = _HUMP.sub("_", name)
+    return bool(_SECRET_NAME.search(spread)) and not _NO_SECRET.search(spread)
+
+
+def is_listed(name: str) -> bool:
+    """Whether the project itself says that a name is secret."""
+    return bool(_patterns and _patterns.match(name))
+
+
+def learn(values: Iterable[str]) -> None:
+    """Look for these values, and no other, from now on."""
+    global _values, _finder
+    found = frozenset(values)
+    if found == _values:
+        return
+    _values = found
+    forms = sorted({form for value in found for form in _forms(value)}, key=lambda form: (-len(form), form))
+    _finder = re.compile("|".join(_bounded(form) for form in forms)) if forms else None
+
+
+def mask(text: str) -> str:
+    """Return a text with all known values, and all that the project's expressions find, masked."""
+    if _finder:
+        text = _finder.sub(MASK, text)
+    for regex in _regexes:
+        text = regex.sub(MASK, text)
+    return text
+
+
+def masks_anything() -> bool:
+    """Whether there is any value or expression to look for."""
+    return bool(_finder or _regexes)
+
+
+class Secrets:
+    """Finds the values that secret names hold, anew whenever it's asked, without going through all names each time.
+
+    Parameters
+    ----------
+    namespace
+        The notebook's; new names are added at its end.
+    """
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._names: set[str] = set()
+        self._known = 0
+
+    def look(self, *, everywhere: bool = False) -> None:
+        """Learn the values that are there now; `everywhere` goes through all names again."""
+        self._look_for_names(everywhere)
+        learn({*_of_environment(), *self._of_namespace()})
+
+    def _look_for_names(self, everywhere: bool) -> None:
+        count = len(self._namespace)
+        new = count if everywhere or count < self._known else count - self._known + 8
+        self._known = count
+        for name in islice(reversed(list(self._namespace) if new == count else self._namespace), new):
+            if isinstance(name, str) and sounds_secret(name):
+                self._names.add(name)
+
+    def _of_namespace(self) -> Iterator[str]:
+        for name in self._names:
+            if name in self._namespace:
+                yield from _texts(name, self._namespace[name], _DEPTH)
+
+
+def _of_environment() -> Iterator[str]:
+    for name, value in os.environ.items():
+        if sounds_secret(name):
+            yield from _texts(name, value, 1)
+        elif "://" in value:
+            yield from (found[1] for found in _PASSWORD.finditer(value) if _is_worth(name, found[1]))
+
+
+def _texts(name: str, value: object, depth: int) -> Iterator[str]:
+    """Find the texts in a secret's value; of a mapping those under secret names count, or all if none is."""
+    if type(value) is bytes:
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        if _is_worth(name, value):
+            yield str(value)
+    elif depth and type(value) is dict:
+        items = [(key, item) for key, item in islice(value.items(), _MOST) if isinstance(key, str)]
+        secret = [(key, item) for key, item in items if sounds_secret(key)]
+        for key, item in secret or items:
+            yield from _texts(key if secret else name, item, depth - 1)
+    elif depth and type(value) in (list, tuple, set, frozenset):
+        for item in islice(value, _MOST):  # type: ignore[call-overload]
+            yield from _texts(name, item, depth - 1)
+
+
+def _is_worth(name: str, value: str) -> bool:
+    """Whether to look for a value: not if it's too common to be told apart from anything else."""
+    if not _SHORTEST <= len(value) <= _LONGEST or value.lower() in _COMMON or value.isspace():
+        return False
+    return not (_WEAK.search(name) and value.isalpha() and len(value) < 16)
+
+
+def _forms(value: str) -> set[str]:
+    return {value, repr(value)[1:-1], urllib.parse.quote(value), urllib.parse.quote_plus(value)}
+
+
+def _bounded(form: str) -> str:
+    if len(form) >= _ANYWHERE:
+        return re.escape(form)
+    left = r"(?<![^\W_])" if form[0].isalnum() else ""
+    right = r"(?![^\W_])" if form[-1].isalnum() else ""
+    return f"{left}{re.escape(form)}{right}"
+
+
+def secret_names(values: Mapping[str, Any]) -> set[str]:
+    """Return those names of a mapping that are secret."""
+    return {name for name in values if sounds_secret(name)}

@@ -1,0 +1,76 @@
+"""What a cell costs the machine: processor seconds and the change of resident memory, each read in microseconds.
+
+Linux tells the memory in ``/proc/self/statm``, which is kept open; elsewhere psutil asks the system. Processor time is
+that of all of the process's threads, and of the child processes that it has waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+if sys.platform != "win32":
+    import resource
+
+_STATM = "/proc/self/statm"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the process has used up to a moment: processor seconds, and bytes of memory that it holds."""
+
+    cpu: float
+    memory: int
+
+    def until(self, later: Usage) -> tuple[float, int]:
+        """Return the processor seconds and the change of memory between two moments."""
+        return max(0.0, later.cpu - self.cpu), later.memory - self.memory
+
+
+class Meter:
+    """Reads the usage of this process."""
+
+    def __init__(self) -> None:
+        self._page = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+        self._statm = os.open(_STATM, os.O_RDONLY | os.O_CLOEXEC) if sys.platform == "linux" else None
+
+    def read(self) -> Usage:
+        """Return the usage now."""
+        return Usage(_cpu(), self._memory())
+
+    def close(self) -> None:
+        """Close what is kept open."""
+        if self._statm is not None:
+            os.close(self._statm)
+            self._statm = None
+
+    def _memory(self) -> int:
+        if self._statm is not None:
+            return int(os.pread(self._statm, 128, 0).split()[1]) * self._page
+        import psutil
+
+        return int(psutil.Process().memory_info().rss)
+
+
+def total_memory() -> int:
+    """Return the machine's memory in bytes, or the limit of the process's control group where that is less."""
+    import psutil
+
+    total = int(psutil.virtual_memory().total)
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            total = min(total, int(Path(path).read_text("ascii")))
+        except (OSError, ValueError):  # no such group, or no limit
+            continue
+    return total
+
+
+def _cpu() -> float:
+    own = time.process_time()
+    if sys.platform == "win32":
+        return own
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own + children.ru_utime + children.ru_stime
