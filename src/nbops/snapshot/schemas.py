@@ -22,11 +22,13 @@ def schema_of(table: Any) -> dict[str, str]:
 
 
 def rows_of(table: Any) -> int | None:
-    """Return how many rows a table, series or array has, None where it isn't known."""
+    """Return how many rows a table, series, array or list of rows has, None where it isn't known."""
     shape = getattr(table, "shape", None)
     if isinstance(shape, tuple) and shape:
         return int(shape[0])
-    return int(table.num_rows) if hasattr(table, "num_rows") else None
+    if hasattr(table, "num_rows"):
+        return int(table.num_rows)
+    return len(table) if isinstance(table, list) else None
 
 
 _WIDEST = 1000

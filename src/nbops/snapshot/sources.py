@@ -9,30 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 _BLOCK = 1 << 22
 _COMMIT = re.compile(r"(\d{20})(?:\.json|\.checkpoint.*\.parquet)$")
-
-
-def version_of(paths: Sequence[Path], root: Path) -> str | None:
-    """Return the version that the only one of `paths` has in DVC or Delta, None if none of them knows it.
-
-    Parameters
-    ----------
-    paths
-        Files or folders.
-    root
-        The project's folder: DVC's files above it don't count, but for its repository's.
-    """
-    if len(paths) != 1:
-        return None
-    path = paths[0].absolute()
-    if (commit := delta_version(path)) is not None:
-        return f"delta:{commit}"
-    return dvc_version(path, root)
 
 
 def delta_version(folder: Path) -> int | None:

@@ -14,6 +14,7 @@ import threading
 import types
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from nbops.snapshot.environment import is_site_package
@@ -70,6 +71,11 @@ def tell(read: Callable[[], Read | None]) -> None:
         guarded(lambda: _tell(read()))
 
 
+def in_foreign_thread() -> bool:
+    """Whether this thread works for nbops, or was made by a library outside of Python."""
+    return threading.current_thread().name.startswith(("nbops", "Dummy-"))
+
+
 def inside() -> bool:
     """Whether this thread is inside of a reader that will tell by itself."""
     return bool(getattr(_local, "depth", 0))
@@ -85,13 +91,19 @@ def end(
     key: str | None = None, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, answer: Any = None
 ) -> None:
     """Leave a call; tell of it if it was the outermost and gave an answer."""
-    if key is not None and _listener is not None and _local.depth == 1:
+    if key is not None and _listener is not None and _local.depth == 1 and not _by_library(key, sys._getframe(2)):
         guarded(lambda: _tell(_originals[key][1](args, kwargs or {}, answer)))
     _local.depth -= 1
 
 
+def _by_library(key: str, caller: FrameType) -> bool:
+    """Whether a library calls its own reader, in a thread of its own say, or one that looks after runs calls it."""
+    root = str(caller.f_globals.get("__name__", "")).partition(".")[0]
+    return root in (key.partition(".")[0], "mlflow", "nbops")
+
+
 def _tell(read: Read | None) -> None:
-    if read is not None and _listener is not None:
+    if read is not None and _listener is not None and not in_foreign_thread():
         _listener(read)
 
 
@@ -130,7 +142,8 @@ def _exchange(function: types.FunctionType, key: str, teller: Teller) -> None:
 
 
 def _code(function: types.FunctionType, key: str) -> types.CodeType:
-    free = function.__code__.co_freevars  # the new code must close over as many: it does nothing with them
+    # the new code must close over as many names: it does nothing with them
+    free = [f"free_{number}" for number in range(len(function.__code__.co_freevars))]
     source = _CODE.format(free=", ".join(free), key=key, use="; ".join(free) or "pass")
     namespace: dict[str, Any] = {}
     exec(source, namespace)

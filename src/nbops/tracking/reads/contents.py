@@ -14,7 +14,6 @@ from pathlib import Path
 from nbops.snapshot.fingerprint import UNKNOWN, fingerprint_file
 from nbops.snapshot.streams import joined
 from nbops.tracking.reads.files import Opened, state_of
-from nbops.tracking.reads.read import Read
 
 _FEW = 20
 _MOST = 100_000
@@ -24,12 +23,6 @@ def opened(paths: Iterable[Path]) -> list[Opened]:
     """Return the files at `paths`, those in folders included, as they are now."""
     found = (file for path in paths for file in _files(path))
     return [Opened(file, state) for file, _ in zip(found, range(_MOST), strict=False) if (state := state_of(file))]
-
-
-def database(read: Read) -> list[Path]:
-    """Return the file of the database that a query was sent to, if it's one file."""
-    scheme, _, path = (read.origin or "").partition("sqlite:///")
-    return [Path(path)] if not scheme and path and Path(path).is_file() else []
 
 
 def files_digest(files: list[Opened]) -> str | None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from nbops.tracking.reads import calls
 from nbops.tracking.reads.places import is_data_path, is_users_call
@@ -71,11 +71,12 @@ def _hook(event: str, arguments: tuple[object, ...]) -> None:
             return
     elif isinstance(flags, int) and flags & (os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_DIRECTORY", 0)):
         return
-    calls.guarded(lambda: _keep(normal(os.fsdecode(path))))
+    opener = sys._getframe(1)
+    calls.guarded(lambda: _keep(normal(os.fsdecode(path)), opener))
 
 
-def _keep(path: str) -> None:
-    if path in _opened or not is_data_path(path) or threading.current_thread().name.startswith("nbops"):
+def _keep(path: str, opener: FrameType) -> None:
+    if path in _opened or not is_data_path(path) or calls.in_foreign_thread():
         return
-    if is_users_call(sys._getframe(4)) and Path(path).is_file() and (state := state_of(path)):
+    if is_users_call(opener) and Path(path).is_file() and (state := state_of(path)):
         _opened[path] = Opened(path, state)

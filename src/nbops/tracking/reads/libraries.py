@@ -111,12 +111,27 @@ def _polars(module: Any) -> None:
     intercept(module, "read_database", sql.querying("read_database", "query", "connection"))
     intercept(module, "read_database_uri", sql.querying("read_database_uri", "query", "uri"))
     for name in ("read_delta", "scan_delta"):
-        intercept(module, name, first_argument(name, "source"))
+        intercept(module, name, _delta_of_polars(name))
 
 
 def _deltalake(module: Any) -> None:
     for name in ("to_pandas", "to_pyarrow_table", "to_pyarrow_dataset"):
         intercept(module.DeltaTable, name, _delta(name))
+
+
+def _delta_of_polars(name: str) -> Callable[..., Read | None]:
+    told = first_argument(name, "source")
+    asked = first_argument(name, "version", 1)
+
+    def of_version(args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> Read:
+        read, version = told(args, kwargs, answer), asked(args, kwargs, None)
+        given: Any = read.given if read else None
+        if hasattr(given, "table_uri"):
+            return Read(name, given.table_uri, answer, version=f"delta:{given.version()}")
+        number = version.given if version else None
+        return Read(name, given, answer, version=f"delta:{number}" if isinstance(number, int) else None)
+
+    return of_version
 
 
 def _delta(name: str) -> Callable[..., Read | None]:

@@ -70,12 +70,21 @@ class Read:
             return _together([project.relative(path) for path in found]) + _member(self.given)
         if isinstance(self.given, str | bytes | os.PathLike):
             text = redact_text(os.fsdecode(self.given))
-            return f"{text} [{self.origin}]" if self.origin else text
+            return f"{text} [{self._origin(project)}]" if self.origin else text
         for name in ("url", "full_name", "geturl"):  # of an opened URL, of fsspec's files
             if isinstance(told := getattr(self.given, name, None), str):
                 return redact_text(told)
         kind = type(self.given).__name__
-        return f"{kind} [{self.origin}]" if self.origin else kind
+        return f"{kind} [{self._origin(project)}]" if self.origin else kind
+
+    @property
+    def database(self) -> Path | None:
+        """The file of the database that a query was sent to, None if it isn't one."""
+        scheme, _, path = (self.origin or "").partition("sqlite:///")
+        return _existing(path) if not scheme else None
+
+    def _origin(self, project: Project) -> str | None:
+        return f"sqlite:///{project.relative(path)}" if (path := self.database) else self.origin
 
 
 def is_query(statement: str) -> bool:

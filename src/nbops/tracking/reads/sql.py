@@ -8,8 +8,10 @@ and rows that a library hands out one by one aren't kept: the database's file st
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from nbops.tracking.reads import calls
@@ -21,6 +23,8 @@ from nbops.tracking.redact import redact_text
 _FETCHES = (
     "df", "to_df", "fetchdf", "fetch_df", "arrow", "to_arrow_table", "fetch_arrow_table", "pl", "fetchall", "fetchnumpy",
 )  # fmt: skip
+_WRAPPED = re.compile(r'(?s)SELECT \* FROM \(\n(.*)\n\) AS "unnamed_relation_\w+"\s*$')
+_MADE_UP = re.compile(r"\b(unnamed_relation|__duckdb_source)_\w+")
 
 
 def querying(reader: str, query: str, connection: str) -> calls.Teller:
@@ -63,12 +67,13 @@ def watch_duckdb(module: Any) -> None:
 
 def _on_statement(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
     if calls.listening() and is_query(statement) and not statement.upper().startswith("PRAGMA"):
-        calls.guarded(lambda: _tell_statement(connection, statement))
+        asker = sys._getframe(1)
+        calls.guarded(lambda: _tell_statement(connection, statement, asker))
 
 
-def _tell_statement(connection: Any, statement: str) -> None:
+def _tell_statement(connection: Any, statement: str, asker: FrameType) -> None:
     origin = origin_of(connection)
-    if is_data_path(origin.removeprefix("sqlite:///")) and is_users_call(sys._getframe(3)):
+    if is_data_path(origin.removeprefix("sqlite:///")) and is_users_call(asker):
         calls.tell(lambda: Read("sqlalchemy", redact_text(statement.strip()), None, origin))
 
 
@@ -84,7 +89,13 @@ def _fetching(method: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def _query_of(relation: Any) -> str:
-    return redact_text(relation.sql_query()) if hasattr(relation, "sql_query") else "a query"
+    """Return the query of a relation, without the names that duckdb makes up for relations and frames."""
+    if not hasattr(relation, "sql_query"):  # a connection doesn't know what it was asked
+        return "a query"
+    text = str(relation.sql_query())
+    if wrapped := _WRAPPED.search(text):
+        text = wrapped[1]
+    return redact_text(_MADE_UP.sub(r"\1", text))
 
 
 def _without_secrets(url: str) -> str:

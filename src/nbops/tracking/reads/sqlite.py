@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import sqlite3
+import sys
+from types import FrameType
 from typing import Any
 
 from nbops.tracking.reads import calls
@@ -48,7 +50,8 @@ class _Cursor(sqlite3.Cursor):
     def _tell(self, rows: list[Any] | None) -> None:
         asked, self._asked = self._asked, None
         if asked is not None:
-            calls.tell(lambda: _read(self.connection, asked, rows))
+            asker = sys._getframe(2)
+            calls.tell(lambda: _read(self.connection, asked, rows, asker))
 
 
 class _Connection(sqlite3.Connection):
@@ -89,11 +92,9 @@ def database_of(connection: Any) -> str | None:
     return None
 
 
-def _read(connection: sqlite3.Connection, query: str, rows: list[Any] | None) -> Read | None:
-    import sys
-
+def _read(connection: sqlite3.Connection, query: str, rows: list[Any] | None, asker: FrameType) -> Read | None:
     path = database_of(connection) or ":memory:"
-    if not is_data_path(path) or not is_users_call(sys._getframe(4)):
+    if not is_data_path(path) or not is_users_call(asker):
         return None
     answer = None if rows is None else list(rows)
     return Read("sqlite3", redact_text(query.strip()), answer, f"sqlite:///{path}")
