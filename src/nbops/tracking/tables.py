@@ -78,12 +78,14 @@ class Tables:
         else:
             self._record_table(cell, read, source, table, paths)
 
-    def end(self, seq: int) -> None:
-        """Record the files that the cell opened otherwise; to be called when it has ended."""
-        cell = self._of(seq)
+    def end(self, seq: int, *, hidden: bool = False) -> None:
+        """Record the files that the cell opened otherwise, unless it's `hidden`; to be called when it has ended."""
+        cell, others = self._of(seq), taken()
+        if hidden:
+            return
         if more := max(0, cell.count - _MOST):
             self._write(Data(seq, f"{more} more reads", "", UNKNOWN))
-        for files in grouped([file for file in taken() if file.path not in cell.paths]):
+        for files in grouped([file for file in others if file.path not in cell.paths]):
             self._add_files(cell, files)
 
     def _of(self, seq: int) -> _Cell:
