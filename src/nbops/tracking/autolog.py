@@ -1,15 +1,13 @@
-"""MLflow's autologging, switched on just before something can be trained.
+"""How a recorded kernel logs: fits of scikit-learn are caught and replayed elsewhere, all else goes through MLflow's write-behind store.
 
-Importing MLflow takes seconds, so it waits for a reason: the first scikit-learn estimator that is made (nothing is fitted
-that was not made before), the import of another library that trains, or MLflow's own import by the user. In an interactive
-kernel the first import of scikit-learn also has it done when the kernel is next idle. All of it happens on the thread that
-gives the reason: two threads that import at once can see each other's half-made modules. Models and datasets are
-left to nbops, which records them in a thousandth of the time.
+scikit-learn needs no MLflow in the kernel (`journal.sklearn_fits`). When the notebook imports MLflow itself, its tracking URI becomes
+the project's journal (`journal.plugin`), unless the user sets another; runs that a cell leaves open are seen to
+(`journal.open_runs`). Other libraries that train (XGBoost, LightGBM, PyTorch…) get MLflow's own autologging when they are imported, through
+the same store. A script has none of this: `Autologging.ensure` gives it MLflow's autologging as it is.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
@@ -17,24 +15,28 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 
 from nbops.project import Project
-from nbops.tracking import sklearn_autolog
+from nbops.tracking import trimmed_autolog
+from nbops.tracking.cell import Outcome
 from nbops.tracking.store import Store
 
-# scikit-learn isn't here: much of it is used without training, so its estimators are waited for.
+if TYPE_CHECKING:
+    from nbops.tracking.journal.open_runs import OpenRuns
+    from nbops.tracking.journal.outbox import Outbox
+    from nbops.tracking.journal.sklearn_fits import Fits
+
 _TRAINERS = (
     "catboost",
     "fastai",
     "keras",
     "lightgbm",
     "lightning",
-    "mlflow",
     "paddle",
     "pyspark.ml",
     "pytorch_lightning",
@@ -45,15 +47,13 @@ _TRAINERS = (
     "xgboost",
 )
 _RETRY_AFTER = 60.0
-_IDLE_AFTER = 1.0
 
-_watching: Callable[[], None] | None = None
-_idle: Callable[[], None] | None = None
+_active: Autologging | None = None
 _hooked = False
 
 
 class Autologging:
-    """Switches MLflow's autologging on, once, in time.
+    """Sees to it that what trains in a kernel is logged.
 
     Parameters
     ----------
@@ -68,88 +68,166 @@ class Autologging:
         self.stage_run = stage_run
         self.store = Store(project)
         self.ready = False
+        self._outbox: Outbox | None = None
+        self._fits: Fits | None = None
+        self._open_runs: OpenRuns | None = None
+        self._guard: Callable[[Callable[[], None]], None] = lambda job: job()
+        self._attached: set[str] = set()
         self._lock = threading.RLock()
-        self._switching = False
         self._failed = float("-inf")
-        self._overdue = False
-        self._cells = 0
 
     def watch(self, guard: Callable[[Callable[[], None]], None]) -> None:
-        """Switch on when there is a reason; `guard` calls what it's given and never raises."""
-        global _watching, _idle
-        _watching = lambda: guard(self._on_reason)  # noqa: E731
-        _idle = None if self.stage_run else (lambda: guard(self._when_idle))
-        self._overdue = "sklearn.base" in sys.modules  # its estimators may have been made before
+        """Log from now on; `guard` calls what it's given and never raises."""
+        global _active
+        from nbops.tracking import recorder
+        from nbops.tracking.journal import sklearn_hooks, sklearn_scores
+        from nbops.tracking.journal.outbox import Outbox
+        from nbops.tracking.journal.sklearn_fits import Fits
+
+        self._guard = guard
+        active = recorder.current()
+        assert active is not None, "there is a recorder"
+        if self._outbox is None or self._fits is None:
+            self._outbox = Outbox(self.project, active.session, inline=self.stage_run is not None)
+            self._fits = Fits(self._outbox, active.run_tags, active.saw_run, self.stage_run)
+        self._outbox.open()
+        _active = self
+        sklearn_hooks.listen(self._fits)
+        sklearn_scores.listen(self._fits.scores)
         _hook()
 
     def unwatch(self) -> None:
-        """Switch off again."""
+        """Log no more."""
         forget()
-        if self.ready:
+        if self.ready and "mlflow" in sys.modules:
             import mlflow
 
             mlflow.autolog(disable=True, silent=True)
             self.ready = False
+        if "mlflow" in sys.modules:
+            self._give_back()
 
     def ensure(self) -> None:
-        """Return when autologging is on."""
-        with self._lock:
-            if self.ready or self._switching:
-                return
-            self._switching = True
-            try:
-                with warnings.catch_warnings():  # MLflow's own are nothing to the user, who may even make them errors
-                    warnings.simplefilter("ignore")
-                    self._switch_on()
-                self.ready = True
-            finally:
-                self._switching = False
+        """Return when `mlflow` logs here: through the journal in a recorded kernel, with its own autologging in a script."""
+        with self._lock, _quietly():
+            if self._outbox is not None:
+                with _uninterrupted():
+                    import mlflow
+            elif not self.ready:
+                self._switch_on_in_script()
 
     def before_cell(self) -> None:
         """Make sure that what a cell logs lands where it should; costs microseconds."""
-        self._cells += 1
-        if self._overdue:
-            self._overdue = False
-            self._on_reason()
-        if self.ready:
+        if self._open_runs is not None:
+            self._open_runs.before_cell()
             self._lead_to_stage_run()
 
-    def after_cell(self) -> None:
-        """Set the stage's run, which MLflow ends after each fit, to RUNNING again."""
-        if self.ready and self.stage_run and "MLFLOW_RUN_ID" not in os.environ:
-            import mlflow
+    def after_cell(self, outcome: Outcome) -> None:
+        """Leave nothing open that the cell began."""
+        if self._fits is not None:
+            self._fits.cell_ended()
+        if self._open_runs is not None:
+            self._open_runs.after_cell(outcome)
 
-            if mlflow.active_run() is None:
-                self.store.client.update_run(self.stage_run, status="RUNNING")
-
-    def _on_reason(self) -> None:
-        if self.ready or time.monotonic() - self._failed < _RETRY_AFTER:
+    def attach(self, runs: Iterable[str], seq: int, later: Callable[[Callable[[], None]], None]) -> None:
+        """Have snapshots attached to runs that the cell executed as number `seq` logged to, after what `later` has to do."""
+        outbox, open_runs = self._outbox, self._open_runs
+        aside = set(open_runs.aside) if open_runs is not None else set()
+        wanted = [(run_id, run_id in aside) for run_id in runs]
+        wanted += [(run_id, False) for run_id in self._attached - aside if run_id not in set(runs)]
+        self._attached = aside
+        if outbox is None or not wanted or self.stage_run:
             return
-        try:
-            self.ensure()
-        except Exception:
-            self._failed = time.monotonic()  # a store that can't be reached shall not delay every cell
-            raise
+        from nbops.tracking.journal.sklearn_fits import foreign_uri
 
-    def _when_idle(self) -> None:
-        """Switch on when no cell has begun for a second: a user who runs cells one after another shall not wait."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # not a kernel: the first estimator will do
+        uri = foreign_uri()
+        later(lambda: outbox.later(lambda: _journal_snapshots(outbox, wanted, seq, uri)))
+
+    def flush(self) -> None:
+        """Return when all that was logged so far is journaled."""
+        if self._outbox is not None:
+            self._outbox.flush()
+
+    def close(self, seq: int) -> None:
+        """Journal what is left; the worker goes on without us."""
+        if self._open_runs is not None:
+            self._open_runs.close()
+            self.attach((), seq, lambda job: job())
+        if self._outbox is not None:
+            self._outbox.close()
+            self._outbox = None
+
+    def give_way(self) -> None:
+        """Let a run that is started now take the place of one that an earlier cell left."""
+        if self._open_runs is not None:
+            self._open_runs.give_way()
+
+    def on_mlflow(self, mlflow: Any) -> None:
+        """Lead MLflow to the journal, unless it has been led elsewhere."""
+        from nbops.tracking import recorder
+        from nbops.tracking.journal.open_runs import OpenRuns
+        from nbops.tracking.journal.plugin import SCHEME, WriteBehindStore, uri_of
+
+        active = recorder.current()
+        if active is None or self._outbox is None:
             return
-        seen = self._cells
+        from mlflow.tracking._tracking_service import utils
 
-        def look() -> None:
-            if self._cells == seen and _watching:
-                _watching()
-            elif _idle and not self.ready:
-                _idle()
-
-        loop.call_later(_IDLE_AFTER, look)
-
-    def _switch_on(self) -> None:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # MLflow's 7 let a cell wait for minutes
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        utils._tracking_store_registry.register(SCHEME, WriteBehindStore)
+        if utils._tracking_uri is None:
+            utils._tracking_uri = uri_of(self.project)  # not by its setter: child processes shall find the real store
+            mlflow.set_registry_uri(self._outbox.uri)
+        _have_default_experiment(self)
+        if self._open_runs is None:
+            self._open_runs = OpenRuns(active.saw_run, self.stage_run)
+            self._open_runs.watch(mlflow)
+        self._lead_to_stage_run()
+
+    def on_trainer(self, name: str) -> None:
+        """Switch MLflow's own autologging on for a library that isn't scikit-learn."""
+        with self._lock:
+            if self.ready or time.monotonic() - self._failed < _RETRY_AFTER:
+                return
+            try:
+                with _quietly(), _uninterrupted():
+                    import mlflow
+
+                    trimmed_autolog.trim()
+                    mlflow.autolog(
+                        log_input_examples=False,
+                        log_model_signatures=False,
+                        log_models=False,
+                        log_datasets=False,
+                        disable_for_unsupported_versions=False,
+                        silent=True,
+                        exclude_flavors=["sklearn"],
+                    )
+                self.ready = True
+            except Exception:
+                self._failed = time.monotonic()
+                raise
+
+    def guarded(self, job: Callable[[], None]) -> None:
+        """Do a job that must not raise."""
+        self._guard(job)
+
+    def wake(self) -> None:
+        """Have a worker ready, because something is likely to be fitted."""
+        if self._outbox is not None:
+            self._outbox.wake()
+
+    def _give_back(self) -> None:
+        from mlflow.tracking._tracking_service import utils
+
+        if str(utils._tracking_uri or "").startswith("nbops:"):
+            utils._tracking_uri = None
+
+    def _switch_on_in_script(self) -> None:
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         with _uninterrupted():
             import mlflow
         experiment = self.store.experiment_id()
@@ -157,7 +235,7 @@ class Autologging:
         mlflow.set_registry_uri(self.project.tracking_uri)
         os.environ.setdefault("MLFLOW_EXPERIMENT_ID", experiment)
         logging.getLogger("mlflow").setLevel(logging.ERROR)
-        sklearn_autolog.trim()
+        trimmed_autolog.trim()
         mlflow.autolog(
             log_input_examples=False,
             log_model_signatures=False,
@@ -166,7 +244,7 @@ class Autologging:
             disable_for_unsupported_versions=False,
             silent=True,
         )
-        self._lead_to_stage_run()
+        self.ready = True
 
     def _lead_to_stage_run(self) -> None:
         if self.stage_run:
@@ -177,33 +255,72 @@ class Autologging:
 
 
 def forget() -> None:
-    """Tell nobody any more."""
-    global _watching, _idle
-    _watching = _idle = None
+    """Log nothing any more: at the session's end, and in a forked child, whose work is its parent's."""
+    global _active
+    _active = None
+    hooks = sys.modules.get("nbops.tracking.journal.sklearn_hooks")
+    scores = sys.modules.get("nbops.tracking.journal.sklearn_scores")
+    if hooks is not None and scores is not None:
+        hooks.listen(None)
+        scores.listen(None)
+
+
+def _journal_snapshots(outbox: Outbox, runs: Iterable[tuple[str, bool]], seq: int, uri: str | None) -> None:
+    from nbops.tracking.journal.entries import Snapshot
+    from nbops.tracking.journal.moments import catch
+
+    caught = catch(outbox.project, outbox.spool)
+    for run_id, is_open in runs:
+        outbox.write(Snapshot(run_id, outbox.journal.session, seq, caught, is_open, uri))
 
 
 def _hook() -> None:
     global _hooked
     if not _hooked:
         _hooked = True
-        for trainer in _TRAINERS:
-            wrapt.register_post_import_hook(lambda _: _watching and _watching(), trainer)
-        wrapt.register_post_import_hook(_watch_estimators, "sklearn.base")
+        wrapt.register_post_import_hook(lambda module: _tell(lambda active: active.on_mlflow(module)), "mlflow")
+        wrapt.register_post_import_hook(lambda _: _tell(lambda active: active.wake()), "sklearn.base")
+        for name in _TRAINERS:
+            wrapt.register_post_import_hook(
+                lambda _, name=name: _tell(lambda active: active.on_trainer(name)),  # type: ignore[misc]
+                name,
+            )
+    elif "mlflow" in sys.modules:
+        _tell(lambda active: active.on_mlflow(sys.modules["mlflow"]))
 
 
-def _watch_estimators(module: Any) -> None:
-    """Have scikit-learn's base class tell when an estimator is made: in code, from a pickle, or as a clone."""
-    base = module.BaseEstimator
+def _tell(job: Callable[[Autologging], None]) -> None:
+    if _active is not None:
+        active = _active
+        active.guarded(lambda: job(active))
 
-    def __new__(cls: type, *args: Any, **kwargs: Any) -> Any:
-        if _watching:
-            _watching()
-        following = super(base, cls).__new__
-        return following(cls) if following is object.__new__ else following(cls, *args, **kwargs)
 
-    base.__new__ = __new__
-    if _idle:
-        _idle()
+def _have_default_experiment(autologging: Autologging) -> None:
+    """Have runs belong to the project's experiment where the user chose none."""
+    from mlflow.tracking.default_experiment import registry
+    from mlflow.tracking.default_experiment.abstract_context import DefaultExperimentProvider
+
+    class ProjectExperiment(DefaultExperimentProvider):  # type: ignore[misc]  # MLflow isn't typed
+        def in_context(self) -> bool:
+            from nbops.tracking.journal.sklearn_fits import foreign_uri
+
+            return _active is not None and foreign_uri() is None
+
+        def get_experiment_id(self) -> str:
+            assert _active is not None, "only in context"
+            return _active.store.experiment_id()
+
+    providers = registry._default_experiment_provider_registry
+    if not any(type(provider).__name__ == ProjectExperiment.__name__ for provider in providers):
+        providers.register(ProjectExperiment)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep MLflow's own warnings from the user, who may even have made warnings errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

@@ -47,6 +47,7 @@ def run(
     autologging.ensure()
     import mlflow
 
+    autologging.give_way()
     around = mlflow.active_run()
     active = mlflow.start_run(run_name=name, tags=dict(tags or {}), nested=around is not None)
     status: EndStatus = "FAILED"

@@ -1,8 +1,10 @@
 """The snapshot of a run: its five versions, put together from a session's records and attached to the run.
 
 Each version is a tag with a short digest (``nbops.code`` and so on), so that two runs tell at a glance in what they
-differ; the whole content is the artifact ``nbops/snapshot.json``, with ``nbops/code.diff`` and
-``nbops/environment.lock`` beside it.
+differ; the whole content is the artifact ``nbops/snapshot.json``, with the recipe (``recipe.json`` for machines,
+``recipe.py`` for people), ``code.diff`` and ``environment.lock`` beside it. The code version is the recipe's: cells that
+the run doesn't need change nothing. What is of the moment (the commit, the environment) may have been caught earlier, in
+the kernel.
 """
 
 from __future__ import annotations
@@ -10,20 +12,27 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nbops.notebook.normalise import short_digest
 from nbops.notebook.parameters import INJECTED_ID
+from nbops.project import Project
 from nbops.snapshot import code, environment, hardware
 from nbops.snapshot.fingerprint import fingerprint_file
-from nbops.tracking.records import Data, Model, read
+from nbops.tracking import recipe as recipes
+from nbops.tracking.failures import log_failure
+from nbops.tracking.recipe import Piece, Recipe
+from nbops.tracking.records import Data, Model, SessionLog, read
 from nbops.tracking.redact import redact_source, redact_text
 from nbops.tracking.schema import DatasetVersion
 from nbops.tracking.store import SNAPSHOT_ARTIFACT, Store
 
-FORMAT = 1
+FORMAT = 2
+RECIPE_ARTIFACT = "nbops/recipe.json"
+RECIPE_SCRIPT = "nbops/recipe.py"
 
 
 def attach(
@@ -31,9 +40,11 @@ def attach(
     run_id: str,
     *,
     session: str,
-    first: int = 1,
-    last: int | None = None,
     inputs: Mapping[str, Path] | None = None,
+    known_as: str | None = None,
+    seq: int | None = None,
+    caught: Mapping[str, Any] | None = None,
+    with_params: bool = True,
 ) -> dict[str, Any]:
     """Attach the five versions to a run and return the snapshot.
 
@@ -44,64 +55,132 @@ def attach(
     run_id
         The run.
     session
-        The session whose cells made it.
-    first, last
-        The cells during which it was made: their models count, and all code and data from the session's start to the
-        last. By default it's the whole session (a pipeline stage).
+        The session whose cells made it. Of a pipeline's stage all cells count; else those that logged to the run.
     inputs
         Files or folders that were declared as inputs, by name.
+    known_as
+        The id that the session's records know the run by, when the store gave it another.
+    seq
+        A cell that logged to the run, though the records may not say so: its kernel may have died in it.
+    caught
+        What `moment` returned when the run was made; caught now when it's missing.
+    with_params
+        Whether plain values that the recipe reads become params, where there is none of that name.
     """
     log = read(store.project.sessions / f"{session}.jsonl")
-    history = [cell for cell in log.cells if last is None or cell.start.seq <= last]
-    # The cell that a pipeline injects holds parameters, which are the experiment's version, and paths of this run alone.
-    written = [cell.start for cell in history if cell.start.cell_id != INJECTED_ID]
-    executed = [code.Cell(start.cell_id, start.source) for start in written]
-    reads = [data for cell in history for data in cell.data]
-    made = [model for cell in history if cell.start.seq >= first for model in cell.models]
-    return _attach(store, run_id, executed, _data(store, reads, inputs or {}), made)
+    targets = _targets(log, known_as or run_id, seq)
+    made_by = _recipe(store.project, log, targets)
+    history = recipes.history_of(log, targets)
+    if with_params:
+        _log_variables(store, run_id, log, made_by)
+    kept = {piece.seq for piece in made_by.pieces} | set(targets)
+    reads = [data for cell in log.cells if cell.start.seq in kept for data in cell.data]
+    made = [model for cell in log.cells if cell.start.seq in targets for model in cell.models]
+    now = dict(caught) if caught else moment(store.project)
+    written = _code(now, _own(made_by.pieces), _own(history.pieces))
+    found = _attach(store, run_id, now, written, _data(store, reads, inputs or {}), made)
+    store.log_text(run_id, json.dumps(asdict(made_by), indent=1), RECIPE_ARTIFACT)
+    store.log_text(run_id, _as_script(made_by), RECIPE_SCRIPT)
+    return found
 
 
 def attach_script(store: Store, run_id: str) -> dict[str, Any]:
     """Attach the versions that code outside of a recorded kernel has: its script, environment and experiment."""
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     script = Path(main) if main else None
-    executed = [code.Cell(None, redact_source(script.read_text("utf-8", "replace")))] if script else []
-    return _attach(store, run_id, executed, {"digest": None, "datasets": []}, [])
+    pieces = [Piece(1, None, redact_source(script.read_text("utf-8", "replace")), True, True)] if script else []
+    now = moment(store.project)
+    return _attach(store, run_id, now, _code(now, pieces, pieces), {"digest": None, "datasets": []}, [])
+
+
+def moment(project: Project) -> dict[str, Any]:
+    """Return what has to be caught while a run is made: the commit, what differs from it, and the environment."""
+    version = code.capture(project.root, ())
+    found = environment.capture()
+    return {
+        "code": {
+            "commit": version.commit,
+            "branch": version.branch,
+            "dirty": version.dirty,
+            "diff": redact_text(version.diff),
+        },
+        "environment": {"digest": found.digest, **_plain(found), "hardware": asdict(hardware.capture())},
+        "lock": found.lock,
+    }
+
+
+def _targets(log: SessionLog, run_id: str, seq: int | None) -> list[int]:
+    if log.session.stage:
+        return [cell.start.seq for cell in log.cells]
+    found = recipes.cells_of_run(log, run_id)
+    return sorted({*found, seq}) if seq is not None else found or [cell.start.seq for cell in log.cells]
+
+
+def _recipe(project: Project, log: SessionLog, targets: Collection[int]) -> Recipe:
+    try:
+        return recipes.recipe_of(log, targets)
+    except Exception:  # noqa: BLE001  # records of any shape: everything up to the run is always a recipe
+        log_failure(project)
+        return recipes.history_of(log, targets)
+
+
+def _log_variables(store: Store, run_id: str, log: SessionLog, made_by: Recipe) -> None:
+    """Log plain values that the recipe reads as params; what is there already stays as it is."""
+    params_of = getattr(recipes, "params_of", None)
+    if params_of is None:
+        return
+    there = store.client.get_run(run_id).data.params
+    params = {name: value for name, value in params_of(log, made_by).items() if name not in there}
+    if params:
+        store.log(run_id, params=params)
 
 
 def _attach(
-    store: Store, run_id: str, executed: Sequence[code.Cell], data: dict[str, Any], made: Sequence[Model]
+    store: Store,
+    run_id: str,
+    now: Mapping[str, Any],
+    written: dict[str, Any],
+    data: dict[str, Any],
+    made: Sequence[Model],
 ) -> dict[str, Any]:
     run = store.client.get_run(run_id)
-    found = environment.capture()
     snapshot: dict[str, Any] = {
         "format": FORMAT,
-        "code": _code(store, executed),
+        "code": written,
         "data": data,
         "model": _model(made),
-        "environment": _environment(found),
+        "environment": dict(now["environment"]),
         "experiment": _experiment(run.info.run_name, dict(run.data.params), dict(run.data.metrics)),
     }
     digests = {f"nbops.{kind}": part["digest"] for kind, part in snapshot.items() if _has_digest(part)}
     store.log(run_id, tags=digests)
     store.log_datasets(run_id, [DatasetVersion(**dataset) for dataset in snapshot["data"]["datasets"]])
-    if diff := snapshot["code"].pop("diff"):
+    if diff := now["code"]["diff"]:
         store.log_text(run_id, diff, "nbops/code.diff")
-    store.log_text(run_id, found.lock, "nbops/environment.lock")
+    store.log_text(run_id, now["lock"], "nbops/environment.lock")
     store.log_text(run_id, json.dumps(snapshot, indent=1), SNAPSHOT_ARTIFACT)
     return snapshot
 
 
-def _code(store: Store, executed: Sequence[code.Cell]) -> dict[str, Any]:
-    version = code.capture(store.project.root, executed)
+def _own(pieces: Sequence[Piece]) -> list[Piece]:
+    """Leave out the cell that a pipeline injects: it holds parameters, which are the experiment's version, and paths."""
+    return [piece for piece in pieces if piece.cell_id != INJECTED_ID]
+
+
+def _code(now: Mapping[str, Any], made_by: Sequence[Piece], history: Sequence[Piece]) -> dict[str, Any]:
     return {
-        "digest": version.digest,
-        "commit": version.commit,
-        "branch": version.branch,
-        "dirty": version.dirty,
-        "diff": redact_text(version.diff),
-        "cells": [asdict(cell) for cell in version.cells],
+        "digest": short_digest(piece.source for piece in made_by),
+        **{name: now["code"][name] for name in ("commit", "branch", "dirty")},
+        "cells": [{"cell_id": piece.cell_id, "source": piece.source} for piece in history],
     }
+
+
+def _as_script(made_by: Recipe) -> str:
+    lines = [f"# The recipe of a run: session {made_by.session}, {made_by.notebook or 'unknown notebook'}"]
+    for piece in made_by.pieces:
+        which = f", cell {piece.cell_id}" if piece.cell_id else ""
+        lines.append(f"\n# %% [{piece.seq}]{which}{', raises' if piece.failed else ''}\n{piece.source}")
+    return "\n".join(lines) + "\n"
 
 
 def _data(store: Store, reads: Sequence[Data], inputs: Mapping[str, Path]) -> dict[str, Any]:
@@ -129,17 +208,9 @@ def _model(made: Sequence[Model]) -> dict[str, Any]:
     return {"digest": _digest([[m["name"], m["digest"]] for m in models]) if models else None, "models": models}
 
 
-def _environment(version: environment.Environment) -> dict[str, Any]:
-    return {
-        "digest": version.digest,
-        "python": version.python,
-        "implementation": version.implementation,
-        "system": version.system,
-        "machine": version.machine,
-        "threads": dict(version.threads),
-        "distributions": dict(version.distributions),
-        "hardware": asdict(hardware.capture()),
-    }
+def _plain(found: environment.Environment) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(found), default=str))
+    return plain
 
 
 def _experiment(name: str, params: Mapping[str, str], metrics: Mapping[str, float]) -> dict[str, Any]:

@@ -1,0 +1,224 @@
+"""MLflow's own autologging, run again on a fit that has happened.
+
+In this process ``mlflow.sklearn.autolog`` is on, and below it the ``fit`` of every estimator gives back the estimator that is
+being replayed, fitted already, instead of fitting it. So params, metrics, child runs of searches, the logged model, its
+signature and the dataset are what MLflow alone would have logged. What a broken attempt left (child runs, a model) is taken away
+before the next one; a fit that is marked as done isn't logged again.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import json
+import pickle
+import sys
+import warnings
+from collections import defaultdict
+from typing import Any
+
+from nbops.tracking import context
+from nbops.tracking.journal import requirements
+from nbops.tracking.journal.entries import Evaluated, Fit, Held, Score
+from nbops.tracking.journal.real import Real
+from nbops.tracking.schema import DatasetVersion
+
+FIT_TAG = "nbops.fit"
+_DONE = "done:"
+_METRIC_INFO = "metric_info.json"
+
+
+class Refitted(Exception):
+    """Stands for what a fit raised in the kernel."""
+
+
+class FitReplay:
+    """Replays fits and what was measured of them.
+
+    Parameters
+    ----------
+    real
+        The store.
+    """
+
+    def __init__(self, real: Real) -> None:
+        self.real = real
+        self.path: list[str] = []
+        self._ready = False
+        self._now: tuple[Any, bool] | None = None
+        self._commands: dict[str, dict[str, str]] = defaultdict(dict)
+
+    def prepare(self) -> None:
+        """Switch MLflow's autologging on, over methods that restore instead of fit."""
+        if self._ready:
+            return
+        import mlflow
+        import mlflow.sklearn
+
+        mlflow.set_tracking_uri(self.real.project.tracking_uri)
+        mlflow.set_registry_uri(self.real.project.tracking_uri)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for kind in mlflow.sklearn._gen_estimators_to_patch():
+                for name in ("fit", "fit_transform", "fit_predict"):
+                    self._restore_instead(kind, name)
+            requirements.replace_inference()
+            mlflow.sklearn.utils._is_plotting_supported = lambda: False
+            mlflow.sklearn.autolog(
+                silent=True, serialization_format="cloudpickle", disable_for_unsupported_versions=False
+            )
+        self._ready = True
+
+    def fit(self, entry: Fit) -> None:
+        """Log a fit."""
+        run_id = self.real.run_id(entry.run_id)
+        client = self.real.client(entry.uri)
+        if self.real.run_id(f"{_DONE}{entry.fit_id}") != "yes":
+            self.prepare()
+            self._clear(client, run_id, entry.fit_id)
+            self._log(client, run_id, entry)
+            if entry.unrecorded:
+                text = f"training metrics and dataset, because of {entry.unrecorded}"
+                client.set_tag(run_id, "nbops.unrecorded", text[:5000])
+            self._log_frames(client, run_id, entry)
+        if entry.managed:
+            from mlflow.entities import RunStatus
+
+            client._tracking_client.store.update_run_info(
+                run_id, run_status=RunStatus.from_string(entry.status), end_time=entry.ended, run_name=None
+            )
+        self.real.note(f"{_DONE}{entry.fit_id}", "yes")
+        (self.real.journal.spool / entry.estimator.file).unlink(missing_ok=True)
+
+    def evaluated(self, entry: Evaluated) -> None:
+        """Log a dataset that a recorded model predicted, as MLflow's ``predict`` does."""
+        from mlflow.data.code_dataset_source import CodeDatasetSource
+        from mlflow.entities import DatasetInput, InputTag
+
+        dataset = _dataset(self._load(entry.data), CodeDatasetSource(entry.tags))
+        if dataset is not None:
+            given = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "eval")])
+            self.real.client(entry.uri).log_inputs(self.real.run_id(entry.run_id), datasets=[given])
+
+    def score(self, entry: Score) -> None:
+        """Log a metric that was computed after a fit, and the call that computed it."""
+        client, run_id = self.real.client(entry.uri), self.real.run_id(entry.run_id)
+        model = self.real.model_of(entry.fit_id)
+        client.log_metric(run_id, entry.key, float(entry.value), timestamp=entry.timestamp, model_id=model)
+        commands = self._commands[run_id]
+        if not commands:
+            commands.update(self._earlier(client, run_id))
+        commands[entry.key] = entry.command
+        client.log_dict(run_id, dict(sorted(commands.items())), _METRIC_INFO)
+
+    def _log(self, client: Any, run_id: str, entry: Fit) -> None:
+        import mlflow
+        from mlflow.tracking.fluent import ActiveRun, _active_run_stack
+
+        estimator = self._load(entry.estimator)
+        given = [self._load(held) if held else None for held in (entry.X, entry.y, entry.sample_weight)]
+        weights = {"sample_weight": given[2]} if given[2] is not None else {}
+        uri = self.real.uri(entry.uri)
+        before = mlflow.get_tracking_uri()
+        mlflow.set_tracking_uri(uri)
+        stack = _active_run_stack.get()
+        stack.append(ActiveRun(client.get_run(run_id)))
+        context.replayed = {**entry.tags, FIT_TAG: entry.fit_id}
+        self._now = (estimator, entry.status == "FINISHED")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                estimator.fit(given[0], given[1], **weights)
+        except Refitted:
+            pass
+        finally:
+            self._now = None
+            context.replayed = None
+            stack.pop()
+            mlflow.set_tracking_uri(before)
+        model = mlflow.sklearn._AUTOLOGGING_METRICS_MANAGER.get_model_id_for_model(estimator)
+        if model:
+            self.real.note(f"model:{entry.fit_id}", model)
+
+    def _log_frames(self, client: Any, run_id: str, entry: Fit) -> None:
+        """Log what was fitted with nbops' own fingerprint beside MLflow's digest."""
+        from nbops.tracking.store import Store
+
+        found = [
+            DatasetVersion(f"fit {name}", f"{name} of fit, {held.kind}", held.digest, held.rows, held.columns)
+            for name, held in (("X", entry.X), ("y", entry.y))
+            if held is not None and held.digest
+        ]
+        if found and entry.uri is None:
+            Store(self.real.project).log_datasets(run_id, found)
+
+    def _clear(self, client: Any, run_id: str, fit_id: str) -> None:
+        """Take away what an attempt that was broken off left, and note that there is an attempt now."""
+        marker = f"begun:{fit_id}"
+        if self.real.run_id(marker) == "yes":
+            experiment = client.get_run(run_id).info.experiment_id
+            where = f"tags.`{FIT_TAG}` = '{fit_id}' and tags.`mlflow.parentRunId` = '{run_id}'"
+            for child in client.search_runs([experiment], where):
+                client.delete_run(child.info.run_id)
+            for model in client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'"):
+                if model.tags.get(FIT_TAG) in (None, fit_id) and not self._is_other_fits(model.model_id, fit_id):
+                    client.delete_logged_model(model.model_id)
+        self.real.note(marker, "yes")
+
+    def _is_other_fits(self, model_id: str, fit_id: str) -> bool:
+        ids = self.real.journal.ids()
+        return any(ours.startswith("model:") and theirs == model_id for ours, theirs in ids.items())
+
+    def _load(self, held: Held) -> Any:
+        for folder in self.path:
+            if folder not in sys.path:
+                sys.path.append(folder)
+        importlib.invalidate_caches()
+        return pickle.loads((self.real.journal.spool / held.file).read_bytes())
+
+    def _earlier(self, client: Any, run_id: str) -> dict[str, str]:
+        from pathlib import Path
+        from tempfile import TemporaryDirectory
+
+        if not any(item.path == _METRIC_INFO for item in client.list_artifacts(run_id)):
+            return {}
+        with TemporaryDirectory(prefix="nbops-") as folder:
+            path = Path(client.download_artifacts(run_id, _METRIC_INFO, folder))
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+
+    def _restore_instead(self, kind: type, name: str) -> None:
+        raw = inspect.getattr_static(kind, name, None)
+        owner, attribute = (raw, "fn") if hasattr(raw, "fn") and hasattr(raw, "check") else (kind, name)
+        method = getattr(owner, attribute, None)
+        if not callable(method) or isinstance(raw, property) or getattr(method, "_restores", None):
+            return
+
+        @functools.wraps(method)
+        def fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._now is None or self._now[0] is not estimator:
+                return method(estimator, *args, **kwargs)
+            if not self._now[1]:
+                raise Refitted
+            return estimator
+
+        fit._restores = True  # type: ignore[attr-defined]
+        setattr(owner, attribute, fit)
+
+
+def _dataset(value: Any, source: Any) -> Any:
+    """Return MLflow's dataset of a value, None for what MLflow has none for."""
+    import numpy as np
+    import pandas as pd
+    from mlflow.data import from_numpy, from_pandas
+    from scipy.sparse import issparse
+
+    if isinstance(value, pd.DataFrame):
+        return from_pandas(df=value, source=source)
+    if issparse(value):
+        return from_numpy(features=value.toarray(), source=source)
+    if isinstance(value, np.ndarray):
+        return from_numpy(features=value, source=source)
+    return None
+
+
