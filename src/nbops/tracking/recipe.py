@@ -7,13 +7,16 @@ reached from the cells of a run along these edges; the run's own cells are kept 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from nbops.notebook.normalise import digest
+from nbops.tracking.flow.statements import spans
 from nbops.tracking.records import Cell, SessionLog, Step
 
 _At = tuple[int, int]
+_OURS = re.compile(r"\s*%(?:(?:re|un)?load_ext\s+nbops|nbops)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,27 @@ def cells_of_run(log: SessionLog, run_id: str) -> list[int]:
     return [cell.start.seq for cell in log.cells if cell.end and run_id in cell.end.runs]
 
 
+def params_of(log: SessionLog, recipe: Recipe) -> dict[str, bool | int | float | str | None]:
+    """Return the variables that a recipe reads and that one of its statements bound to a plain value.
+
+    Of a variable bound more than once the value counts that was read last.
+    """
+    cells = {cell.start.seq: cell for cell in log.cells}
+    kept = _reached(cells, [piece.seq for piece in recipe.pieces if piece.target])
+    bound: dict[str, dict[_At, bool | int | float | str | None]] = {}
+    found: dict[str, bool | int | float | str | None] = {}
+    for (seq, index), step in _steps(cells):
+        if seq not in kept or ((chosen := kept[seq]) is not None and index not in chosen):
+            continue
+        for name in step.names:
+            for at in step.needs:
+                if at in bound.get(name, {}):
+                    found[name] = bound[name][at]
+        for name, value in step.values.items():
+            bound.setdefault(name, {})[seq, index] = value
+    return found
+
+
 def _reached(cells: dict[int, Cell], targets: Collection[int]) -> dict[int, set[int] | None]:
     """Return the indices of the kept steps by cell; None stands for a whole cell."""
     kept: dict[int, set[int] | None] = {seq: None for seq in targets if seq in cells}
@@ -121,12 +145,35 @@ def _steps(cells: dict[int, Cell]) -> Iterator[tuple[_At, Step]]:
 def _piece(cell: Cell, kept: set[int] | None, target: bool) -> Piece:
     start, end = cell.start, cell.end
     steps = end.steps if end else []
-    if kept is None or len(kept) == len(steps):
-        return Piece(start.seq, start.cell_id, start.source, True, target, _failed(cell))
+    if kept is None or (steps and len(kept) == len(steps) and not _stopped(cell)):
+        return Piece(start.seq, start.cell_id, _without_ours(start.source), True, target, _failed(cell))
     lines = start.source.split("\n")
-    spans = sorted((steps[index].first, steps[index].last) for index in kept)
-    text = "\n".join("\n".join(lines[first - 1 : last]) for first, last in spans)
-    return Piece(start.seq, start.cell_id, text, False, target, any(steps[index].failed for index in kept))
+    known = spans(start.source, start.expanded)
+    texts: list[str] = []
+    until = 0
+    for index in sorted(kept):
+        step = steps[index]
+        if step.last <= until and step.first == 1:  # statements whose lines aren't known are all of the cell
+            continue
+        until = step.last
+        if index < len(known):
+            texts.append(known[index].text(lines))
+        else:
+            texts.append("\n".join(lines[step.first - 1 : step.last]))
+    source = _without_ours("\n".join(texts))
+    return Piece(start.seq, start.cell_id, source, False, target, any(steps[index].failed for index in kept))
+
+
+def _without_ours(source: str) -> str:
+    """Leave out the lines that ask something of nbops: to a result they are nothing."""
+    if "nbops" not in source or source.lstrip().startswith("%%"):
+        return source
+    return "\n".join(line for line in source.split("\n") if not _OURS.match(line))
+
+
+def _stopped(cell: Cell) -> bool:
+    """Whether a statement raised, so that those after it were never executed."""
+    return bool(cell.end and cell.end.steps and cell.end.steps[-1].failed)
 
 
 def _failed(cell: Cell) -> bool:
