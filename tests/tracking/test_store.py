@@ -11,11 +11,8 @@ import pytest
 
 from nbops.errors import TrackingError
 from nbops.project import Project
-from nbops.tracking.compare import compare
 from nbops.tracking.schema import DatasetVersion
 from nbops.tracking.store import Store
-
-DATASET = DatasetVersion("in.csv", "data/in.csv", "d" * 32, 3, {"a": "long", "b": "string"})
 
 
 @pytest.fixture
@@ -38,23 +35,6 @@ def test_a_dataset_that_others_logged_in_their_own_words(store: Store) -> None:
     odd = Dataset("odd", "1", "delta", "not json", schema="[1]", profile='{"num_rows": "many"}')
     store.client.log_inputs(run_id, datasets=[DatasetInput(odd, [])])
     assert store.run(run_id).datasets == [DatasetVersion("odd", "not json", "1")]
-
-
-def test_what_differs_between_two_runs(store: Store) -> None:
-    one, other = store.start_run("one"), store.start_run("other")
-    store.log(one, params={"lr": 0.1, "same": 1}, metrics={"auc": 0.7}, tags={"nbops.code": "a"})
-    store.log(other, params={"lr": 0.2, "same": 1, "new": 1}, metrics={"auc": 0.7}, tags={"nbops.code": "b"})
-    store.log_datasets(one, [DATASET])
-    for run_id, line in ((one, "x = 1"), (other, "x = 2")):
-        store.log_text(run_id, f'{{"code": {{"cells": [{{"source": "{line}"}}]}}}}', "nbops/snapshot.json")
-    found = compare(store.run(one), store.run(other))
-    assert [(change.name, change.before, change.after) for change in found.params] == [
-        ("lr", "0.1", "0.2"),
-        ("new", None, "1"),
-    ]
-    assert (found.metrics, [change.name for change in found.versions]) == ([], ["code"])
-    assert [change.name for change in found.data] == ["data/in.csv", "data/in.csv:a", "data/in.csv:b"]
-    assert "-x = 1\n+x = 2" in found.code
 
 
 def test_the_schema_is_copied_not_migrated_again(

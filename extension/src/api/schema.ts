@@ -57,7 +57,7 @@ export interface RunPage {
   more: boolean;
 }
 
-/** A run as a row of a table. */
+/** A run as a row of a table. `baseline` is the run that its experiment is measured by, `against` how each metric that both have compares with it. */
 export interface RunSummary {
   run_id: string;
   name: string;
@@ -72,6 +72,8 @@ export interface RunSummary {
   cell_id: string | null;
   stage: string | null;
   parent: string | null;
+  baseline: string | null;
+  against: Record<string, 'better' | 'different' | 'same' | 'worse'>;
 }
 
 /** The five versions of a run, each a short digest, or None where the run has none. */

@@ -18,6 +18,7 @@ from nbops import __version__
 from nbops.errors import NbopsError, nearest
 
 _VERBS = {
+    "baseline": "Pin the run that others are shown as better or worse than.",
     "diff": "Show in what two runs differ.",
     "gc": "Remove sessions, outputs and copies that nothing refers to any more.",
     "history": "Show every execution of a cell.",

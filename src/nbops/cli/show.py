@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from nbops.cli import tables
+from nbops.cli.comparisons import difference_text
 from nbops.project import Project
-from nbops.tracking.schema import VERSION_KINDS, RunDetail
+from nbops.tracking.baseline import pinned
+from nbops.tracking.schema import VERSION_KINDS, RunDetail, RunSummary
 from nbops.tracking.sessions import close_dead
 from nbops.tracking.store import Store
 
@@ -35,7 +37,7 @@ def command(run: str, project: Path | None, with_code: bool, as_json: bool) -> N
         tables.print_json(detail)
         return
     _head(detail)
-    _facts(detail)
+    _facts(detail, pinned(store, detail.summary.experiment) if detail.summary.baseline else None)
     if with_code:
         for cell in detail.snapshot.get("code", {}).get("cells", []):
             click.echo(f"# ── cell {cell['cell_id'] or ''}\n{cell['source']}\n")
@@ -46,14 +48,15 @@ def _head(detail: RunDetail) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    where = " · ".join(filter(None, [run.notebook, run.stage and f"stage {run.stage}", run.experiment]))
+    mark = "the baseline" if run.run_id == run.baseline else None
+    where = " · ".join(filter(None, [run.notebook, run.stage and f"stage {run.stage}", run.experiment, mark]))
     Console(highlight=False).print(
         f"[bold]{escape(run.name)}[/bold]  {run.run_id}  {tables.status_text(run.status)}  {tables.took(run)}\n"
         f"{escape(where)}\n"
     )
 
 
-def _facts(detail: RunDetail) -> None:
+def _facts(detail: RunDetail, base: RunSummary | None) -> None:
     from rich.markup import escape
 
     run = detail.summary
@@ -62,15 +65,13 @@ def _facts(detail: RunDetail) -> None:
     for kind in VERSION_KINDS:
         versions.add_row(kind, getattr(run.versions, kind) or "-", _what(kind, snapshot))
     tables.print_table(versions)
-    for title, values in (
-        ("params", dict(sorted(run.params.items()))),
-        ("metrics", {key: tables.number(value) for key, value in sorted(run.metrics.items())}),
-    ):
-        if values:
-            table = tables.plain_table(title, "name", ">value" if title == "metrics" else "value")
-            for key, value in values.items():
-                table.add_row(escape(key), escape(" ".join(value.split())))
-            tables.print_table(table)
+    if run.params:
+        table = tables.plain_table("params", "name", "value")
+        for key, text in sorted(run.params.items()):
+            table.add_row(escape(key), escape(" ".join(text.split())))
+        tables.print_table(table)
+    if run.metrics:
+        _metrics(run, base)
     if detail.datasets:
         table = tables.plain_table("data", "source", "fingerprint", ">rows", ">columns")
         for dataset in detail.datasets:
@@ -79,6 +80,28 @@ def _facts(detail: RunDetail) -> None:
         tables.print_table(table)
     if detail.artifacts:
         click.echo("artifacts: " + ", ".join(detail.artifacts))
+
+
+def _metrics(run: RunSummary, base: RunSummary | None) -> None:
+    from rich.markup import escape
+
+    if base is None or base.run_id == run.run_id:
+        table = tables.plain_table("metrics", "name", ">value")
+        for key, value in sorted(run.metrics.items()):
+            table.add_row(escape(key), tables.number(value))
+    else:
+        title = f"metrics, against the baseline {base.run_id[:8]} {base.name}"
+        table = tables.plain_table(escape(title), "name", ">value", ">baseline", ">change", "")
+        for key, value in sorted(run.metrics.items()):
+            there = base.metrics.get(key)
+            table.add_row(
+                escape(key),
+                tables.number(value),
+                "-" if there is None else tables.number(there),
+                difference_text(there, value),
+                tables.verdict_text(run.against.get(key)),
+            )
+    tables.print_table(table)
 
 
 def _what(kind: str, snapshot: dict[str, dict[str, object]]) -> str:

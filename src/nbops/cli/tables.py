@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _WIDEST = 24
 _WITHOUT_TERMINAL = 200
+_VERDICTS = {"better": ("green", "▲"), "worse": ("red", "▼"), "same": ("dim", "="), "different": ("", "≠")}
 _STATUS_STYLE = {"FINISHED": "green", "FAILED": "red", "KILLED": "red", "RUNNING": "yellow"}
 
 
@@ -30,6 +31,15 @@ def print_json(value: Any) -> None:
 def width() -> int:
     """Return how wide tables may be: the terminal, or wide enough for all on anything but one."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WITHOUT_TERMINAL
+
+
+def in_notebook() -> bool:
+    """Whether a cell of a notebook is asking, which can show more than text."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython.core.getipython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None
 
 
 def print_table(table: Table) -> None:
@@ -54,6 +64,15 @@ def status_text(status: str) -> str:
     """Return a run's status in its colour, as rich markup."""
     style = _STATUS_STYLE.get(status)
     return f"[{style}]{status}[/{style}]" if style else status
+
+
+def verdict_text(verdict: str | None, *, word: bool = True) -> str:
+    """Return better, worse, same or different with its sign and colour, as rich markup."""
+    if verdict is None:
+        return ""
+    style, sign = _VERDICTS[verdict]
+    text = f"{sign} {verdict}" if word else sign
+    return f"[{style}]{text}[/{style}]" if style else text
 
 
 def ago(moment: float) -> str:
@@ -85,6 +104,18 @@ def pairs(values: Sequence[tuple[str, str]], limit: int = 4) -> str:
     """Return ``a=1 b=2 …`` for at most `limit` pairs, long values cut."""
     shown = " ".join(f"{key}={_cut(value)}" for key, value in values[:limit])
     return f"{shown} …" if len(values) > limit else shown
+
+
+def metrics_text(run: RunSummary, names: Sequence[str], limit: int = 4) -> str:
+    """Return ``a=1▲ b=2 …`` as rich markup: each with how it compares with the baseline, where there is one."""
+    from rich.markup import escape
+
+    texts = []
+    for name in names[:limit]:
+        told = run.against.get(name) if run.run_id != run.baseline else None
+        sign = verdict_text(told, word=False) if told in ("better", "worse") else ""
+        texts.append(f"{escape(name)}={number(run.metrics[name])}{sign}")
+    return " ".join(texts) + (" …" if len(names) > limit else "")
 
 
 def _cut(value: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 RunStatus = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
+Verdict = Literal["better", "worse", "same", "different"]
 CellOutcome = Literal["ok", "error", "killed", "running"]
 
 VERSION_KINDS = ("code", "data", "model", "environment", "experiment")
@@ -28,7 +29,10 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run as a row of a table."""
+    """A run as a row of a table.
+
+    `baseline` is the run that its experiment is measured by, `against` how each metric that both have compares with it.
+    """
 
     run_id: str
     name: str
@@ -43,6 +47,8 @@ class RunSummary:
     cell_id: str | None = None
     stage: str | None = None
     parent: str | None = None
+    baseline: str | None = None
+    against: dict[str, Verdict] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)

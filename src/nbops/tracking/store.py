@@ -22,6 +22,7 @@ from urllib.parse import quote
 from nbops.errors import TrackingError
 from nbops.project import Project
 from nbops.tracking import search
+from nbops.tracking.baseline import judged
 from nbops.tracking.entities import MAX_PARAM, MAX_TAG, batches, dataset_input, dataset_of, key_of, summary_of, text_of
 from nbops.tracking.migration import ensure_migrated, is_database
 from nbops.tracking.reach import ensure_reachable
@@ -31,7 +32,6 @@ from nbops.tracking.schema import DatasetVersion, Point, RunDetail, RunSummary
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
 
 EndStatus = Literal["FINISHED", "FAILED", "KILLED"]
 SNAPSHOT_ARTIFACT = "nbops/snapshot.json"
@@ -182,8 +182,8 @@ class Store:
         """Set a run's final status."""
         self.client.set_terminated(run_id, status)
 
-    def runs(self, *, limit: int = 100, where: str = "") -> list[RunSummary]:
-        """Return runs of all experiments, newest first.
+    def runs(self, *, limit: int = 100, where: str = "", experiment: str | None = None) -> list[RunSummary]:
+        """Return runs, newest first, each with what it is against its experiment's baseline.
 
         Parameters
         ----------
@@ -191,6 +191,8 @@ class Store:
             At most so many.
         where
             A filter in MLflow's search syntax, such as ``metrics.auc > 0.7``.
+        experiment
+            Only of this experiment (default: of all).
 
         Raises
         ------
@@ -199,10 +201,10 @@ class Store:
         """
         if not self.exists:
             return []
-        known = self._experiments_there()
-        return [
-            summary_of(run, known[run.info.experiment_id].name) for run in search.runs(self.client, known, where, limit)
-        ]
+        known = search.experiments(self.client)
+        among = [key for key, value in known.items() if experiment in (None, value.name)]
+        found = search.runs(self.client, among, where, limit) if among else iter(())
+        return judged(self, (summary_of(run, known[run.info.experiment_id].name) for run in found), known.values())
 
     def run(self, ref: str) -> RunDetail:
         """Return a run by its id, a unique prefix of it, its name, or ``latest``.
@@ -213,10 +215,10 @@ class Store:
             If there is no such run, or more than one.
         """
         run = self.client.get_run(self.resolve(ref))
-        experiment = self.client.get_experiment(run.info.experiment_id).name
+        experiment = self.client.get_experiment(run.info.experiment_id)
         artifacts = sorted(self._artifacts(run.info.run_id))
         return RunDetail(
-            summary=summary_of(run, experiment),
+            summary=judged(self, [summary_of(run, experiment.name)], [experiment])[0],
             tags=dict(run.data.tags),
             datasets=[dataset_of(item.dataset) for item in run.inputs.dataset_inputs],
             artifacts=artifacts,
@@ -231,7 +233,7 @@ class Store:
         """
         if not self.exists:
             raise TrackingError(f"no run '{ref}'", remedy="`nbops runs` lists them")
-        return search.resolve(self.client, self._experiments_there(), ref)
+        return search.resolve(self.client, search.experiments(self.client), ref)
 
     def children(self, run_id: str, *, limit: int = 1000) -> list[RunSummary]:
         """Return the runs below a run, newest first."""
@@ -241,9 +243,6 @@ class Store:
         """Return all values of a metric, by their steps."""
         history = self.client.get_metric_history(run_id, name)
         return sorted(Point(point.step, point.value, point.timestamp / 1000) for point in history)
-
-    def _experiments_there(self) -> dict[str, Experiment]:
-        return search.experiments(self.client)
 
     def read_json(self, run_id: str, artifact_path: str) -> dict[str, Any]:
         """Return a JSON artifact's content."""
