@@ -1,7 +1,7 @@
-"""The environment version: Python, every distribution with its version, platform.
+"""The environment version: Python, every distribution with its version and direct URL, platform, seeds and threads.
 
-Distributions are read from the names of ``*.dist-info`` folders (0.4 ms for 145 of them); their metadata is only opened
-for what needs it. Editable installs are told apart by their direct URL, which stays out of the digest.
+What is installed is kept until it changes (`distributions`), so that asking again costs microseconds; `settings` are those
+of the moment. Direct URLs are out of the digest, commits are in it: where a repository was cloned from makes no difference.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
@@ -20,7 +20,8 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "PYTHONHASHSEED")
+from nbops.snapshot import distributions as found
+from nbops.snapshot import settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,13 @@ class Environment:
     system, machine
         The operating system and the processor's architecture.
     threads
-        The thread and hash-seed settings in force.
+        The thread settings in force.
+    direct
+        Where those distributions came from that no registry gave.
+    seeds
+        The seeds in force.
+    release
+        The operating system as it calls itself, such as ``Debian GNU/Linux 12 (bookworm)``.
     """
 
     python: str
@@ -47,38 +54,47 @@ class Environment:
     system: str
     machine: str
     threads: Mapping[str, str]
+    direct: Mapping[str, found.Direct] = field(default_factory=dict)
+    seeds: Mapping[str, str] = field(default_factory=dict)
+    release: str = ""
 
     @property
     def digest(self) -> str:
         """Eight hex digits over Python and all distributions."""
-        text = json.dumps([self.python, self.implementation, sorted(self.distributions.items())])
+        commits = sorted((name, direct.commit) for name, direct in self.direct.items() if direct.commit)
+        content: list[object] = [self.python, self.implementation, sorted(self.distributions.items())]
+        text = json.dumps([*content, commits] if commits else content)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     @property
     def lock(self) -> str:
-        """Pinned requirements, one a line, that ``uv pip install -r`` can install elsewhere."""
-        return "".join(f"{name}=={version}\n" for name, version in sorted(self.distributions.items()))
+        """Requirements, one a line, that ``uv pip install -r`` can install elsewhere; comments for what only is here."""
+        lines = [
+            found.requirement(name, version, self.direct.get(name))
+            for name, version in sorted(self.distributions.items())
+        ]
+        return "".join(f"{line}\n" for line in (f"# Python {self.python}", *lines))
 
 
 def capture() -> Environment:
     """Return the environment of this process."""
+    now = found.installed()
     return Environment(
         python=platform.python_version(),
         implementation=platform.python_implementation(),
-        distributions=installed(),
+        distributions=now.versions,
         system=f"{platform.system()} {platform.release()}",
         machine=platform.machine(),
-        threads={name: os.environ[name] for name in _THREADS if name in os.environ},
+        threads=settings.threads(),
+        direct=now.direct,
+        seeds=settings.seeds(),
+        release=_release(),
     )
 
 
 def installed() -> dict[str, str]:
     """Return the version of each distribution on ``sys.path``, by canonical name; the first on the path wins."""
-    found: dict[str, str] = {}
-    for folder in dict.fromkeys(sys.path):
-        for name, version in _scan(folder or "."):
-            found.setdefault(name, version)
-    return found
+    return dict(found.installed().versions)
 
 
 def distributions_for(modules: Iterable[str]) -> dict[str, str]:
@@ -112,16 +128,12 @@ def module_distributions() -> Mapping[str, list[str]]:
     return {module: sorted(set(names)) for module, names in packages_distributions().items()}
 
 
-def _scan(folder: str) -> Iterable[tuple[str, str]]:
+@lru_cache(maxsize=1)
+def _release() -> str:
     try:
-        entries = list(os.scandir(folder))
-    except OSError:  # sys.path may name zip files and folders that aren't there
-        return
-    for entry in entries:
-        stem, dot, ending = entry.name.rpartition(".")
-        if dot and ending in ("dist-info", "egg-info") and "-" in stem:
-            name, version = stem.split("-")[:2]
-            yield canonicalize_name(name), version
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:  # not a Linux, or one that doesn't say
+        return f"macOS {version}" if (version := platform.mac_ver()[0]) else platform.version()
 
 
 def _distribution(name: str) -> Distribution | None:

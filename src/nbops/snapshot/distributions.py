@@ -1,0 +1,138 @@
+"""What is installed: names, versions, and where from if not from a registry.
+
+Names and versions are read from the names of ``*.dist-info`` folders (0.4 ms for 145 of them); of their files only
+``direct_url.json`` is looked for, which installers write beside what came from a repository, an archive or a folder
+(PEP 610). All of it is kept until a folder of ``sys.path`` changes, which installing, upgrading and removing does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from packaging.utils import canonicalize_name
+
+_Stamp = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """Where a distribution came from that no registry gave.
+
+    Attributes
+    ----------
+    url
+        The repository's or archive's address without credentials; None for what lay on this machine.
+    commit
+        The commit, of a repository.
+    editable
+        Whether it's a project's folder that Python imports from.
+    """
+
+    url: str | None = None
+    commit: str | None = None
+    editable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """All distributions: version by canonical name, and where those came from that no registry gave."""
+
+    versions: Mapping[str, str]
+    direct: Mapping[str, Direct]
+
+
+_kept: tuple[_Stamp, Installed] | None = None
+
+
+def installed() -> Installed:
+    """Return the distributions on ``sys.path``; the first on the path wins."""
+    global _kept
+    stamp = _stamp()
+    if _kept is None or _kept[0] != stamp:
+        versions: dict[str, str] = {}
+        direct: dict[str, Direct] = {}
+        for folder, _ in stamp:
+            for name, version, entry in _scan(folder):
+                if name not in versions:
+                    versions[name] = version
+                    if found := _direct(entry):
+                        direct[name] = found
+        _kept = stamp, Installed(versions, direct)
+    return _kept[1]
+
+
+def requirement(name: str, version: str, direct: Direct | None) -> str:
+    """Return the line of a lock for a distribution: a requirement, or a comment that says why there is none."""
+    if direct is None:
+        public, _, build = version.partition("+")  # "2.4.0+cpu" is a build that only its own index has
+        return f"{name}=={public}" + (f"  # {version} where it was locked" if build else "")
+    if direct.url:
+        return f"{name} @ {direct.url}"
+    how = "a local project, installed as editable" if direct.editable else "a local project or file"
+    return f"# {name}=={version} is {how}: install it from there"
+
+
+def _stamp() -> _Stamp:
+    found = []
+    for folder in dict.fromkeys(sys.path):
+        try:
+            found.append((folder or ".", os.stat(folder or ".").st_mtime_ns))  # noqa: PTH116  # 10 times as fast
+        except OSError:  # sys.path may name folders that aren't there
+            continue
+    return tuple(found)
+
+
+def _scan(folder: str) -> Iterator[tuple[str, str, str]]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # a zip file
+        return
+    for entry in entries:
+        stem, dot, ending = entry.name.rpartition(".")
+        if dot and ending in ("dist-info", "egg-info") and "-" in stem:
+            name, version = stem.split("-")[:2]
+            yield canonicalize_name(name), version, entry.path
+
+
+def _direct(folder: str) -> Direct | None:
+    try:
+        told = json.loads(Path(folder, "direct_url.json").read_text("utf-8"))
+    except (OSError, ValueError):  # nearly none has one
+        return None
+    return _understood(told, Path(folder)) if isinstance(told, dict) else None
+
+
+def _understood(told: Mapping[str, Any], folder: Path) -> Direct | None:
+    url = _without_credentials(str(told.get("url", "")))
+    part = f"#subdirectory={told['subdirectory']}" if told.get("subdirectory") else ""
+    if isinstance(vcs := told.get("vcs_info"), dict):
+        commit = str(vcs.get("commit_id", ""))
+        remote = None if url.startswith("file:") else f"{vcs.get('vcs', 'git')}+{url}@{commit}{part}"
+        return Direct(remote, commit)
+    if isinstance(local := told.get("dir_info"), dict):
+        return None if _by_conda(folder) else Direct(editable=bool(local.get("editable")))
+    if url.startswith("file:"):
+        return None if _by_conda(folder) else Direct()
+    return Direct(url + part)
+
+
+def _by_conda(folder: Path) -> bool:
+    """Whether Conda installed it, whose direct URLs name the folders of a build machine."""
+    try:
+        return (folder / "INSTALLER").read_text("utf-8").strip() == "conda"
+    except OSError:  # no installer said so
+        return False
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    kept = f"{user.partition(':')[0]}@" if at and parts.scheme.endswith("ssh") else ""
+    return urlunsplit((parts.scheme, kept + host, parts.path, "", ""))
