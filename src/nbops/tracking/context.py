@@ -10,8 +10,7 @@ from __future__ import annotations
 from mlflow.tracking.context.abstract_context import RunContextProvider
 
 from nbops.tracking import recorder
-
-replayed: dict[str, str] | None = None
+from nbops.tracking.journal import replayed
 
 
 class CellContext(RunContextProvider):  # type: ignore[misc]  # MLflow isn't typed
@@ -19,11 +18,12 @@ class CellContext(RunContextProvider):  # type: ignore[misc]  # MLflow isn't typ
 
     def in_context(self) -> bool:
         """Whether a cell is being recorded, or what one did is replayed."""
-        return replayed is not None or recorder.current() is not None
+        return replayed.tags is not None or recorder.current() is not None
 
     def tags(self) -> dict[str, str]:
         """Return the tags of a run started now."""
-        if replayed is not None:
-            return replayed
+        if replayed.tags is not None:
+            return replayed.tags
         active = recorder.current()
-        return active.run_tags() if active else {}
+        # what MLflow takes for the source, the kernel's launcher, is never it
+        return {"mlflow.source.name": "unknown notebook", **active.run_tags()} if active else {}

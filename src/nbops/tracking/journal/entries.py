@@ -172,9 +172,10 @@ def encode(entry: Entry) -> bytes:
 def decode(line: bytes) -> Entry | None:
     """Return a line's entry; None where it's torn, or of a kind that isn't known."""
     try:
-        return _decoder.decode(line)
+        entry: Entry = _decoder.decode(line)
     except msgspec.DecodeError:
         return None
+    return entry
 
 
 def number(value: float) -> float | str:

@@ -18,8 +18,7 @@ import warnings
 from collections import defaultdict
 from typing import Any
 
-from nbops.tracking import context
-from nbops.tracking.journal import requirements
+from nbops.tracking.journal import replayed, requirements
 from nbops.tracking.journal.entries import Evaluated, Fit, Held, Score
 from nbops.tracking.journal.real import Real
 from nbops.tracking.schema import DatasetVersion
@@ -124,7 +123,7 @@ class FitReplay:
         mlflow.set_tracking_uri(uri)
         stack = _active_run_stack.get()
         stack.append(ActiveRun(client.get_run(run_id)))
-        context.replayed = {**entry.tags, FIT_TAG: entry.fit_id}
+        replayed.tags = {**entry.tags, FIT_TAG: entry.fit_id}
         self._now = (estimator, entry.status == "FINISHED")
         try:
             with warnings.catch_warnings():
@@ -134,7 +133,7 @@ class FitReplay:
             pass
         finally:
             self._now = None
-            context.replayed = None
+            replayed.tags = None
             stack.pop()
             mlflow.set_tracking_uri(before)
         model = mlflow.sklearn._AUTOLOGGING_METRICS_MANAGER.get_model_id_for_model(estimator)
@@ -220,5 +219,3 @@ def _dataset(value: Any, source: Any) -> Any:
     if isinstance(value, np.ndarray):
         return from_numpy(features=value, source=source)
     return None
-
-

@@ -55,7 +55,11 @@ def _delegate(name: str) -> Callable[..., Any]:
 _Delegating = type(
     "_Delegating",
     (AbstractStore,),
-    {name: _delegate(name) for name in dir(AbstractStore) if name not in _OURS and callable(getattr(AbstractStore, name))},
+    {
+        name: _delegate(name)
+        for name in dir(AbstractStore)
+        if name not in _OURS and callable(getattr(AbstractStore, name))
+    },
 )
 
 
@@ -73,6 +77,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
     def __init__(self, store_uri: str, artifact_uri: str | None = None) -> None:
         super().__init__()
         self.project = Project.find(unquote(store_uri.removeprefix(f"{SCHEME}://")))
+        self._made: dict[str, RunInfo] = {}
         self._params: dict[str, dict[str, str]] = {}
         self._locations: dict[str, str] = {}
         self._away_since = float("-inf")
@@ -119,6 +124,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
             )
             data = RunData(tags=[RunTag(key, value) for key, value in given.items()])
             run = Run(info, data, RunInputs(dataset_inputs=[]))
+        self._made[run.info.run_id] = run.info
         self._params[run.info.run_id] = {}
         self._spool_artifacts_of(run)
         self._saw(run.info.run_id)
@@ -187,15 +193,17 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         status = RunStatus.to_string(run_status) if run_status is not None else None
         if run_id != os.environ.get("NBOPS_RUN_ID"):
             outbox.write(Update(run_id, status, end_time, run_name or None))
+        known = self._made.get(run_id)
         return RunInfo(
             run_id=run_id,
-            experiment_id="",
-            user_id="",
-            status=status,
-            start_time=None,
+            experiment_id=known.experiment_id if known else "",
+            user_id=known.user_id if known else "",
+            status=status or (known.status if known else RunStatus.to_string(RunStatus.RUNNING)),
+            start_time=known.start_time if known else 0,
             end_time=end_time,
             lifecycle_stage="active",
-            run_name=run_name,
+            artifact_uri=known.artifact_uri if known else None,
+            run_name=run_name or (known.run_name if known else None),
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -254,7 +262,8 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
             self._away_since = time.monotonic()
             log_failure(self.project)
             return None
-        return _reachable(made, self.project)  # type: ignore[no-any-return]
+        reachable: Run = _reachable(made, self.project)
+        return reachable
 
     def _location(self, experiment_id: str, run_id: str) -> str:
         if experiment_id not in self._locations:

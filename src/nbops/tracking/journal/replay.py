@@ -13,7 +13,19 @@ from itertools import islice
 from typing import Any
 
 from nbops.tracking.failures import log_failure
-from nbops.tracking.journal.entries import Create, Entry, Evaluated, Files, Fit, Inputs, Log, Place, Score, Snapshot, Update
+from nbops.tracking.journal.entries import (
+    Create,
+    Entry,
+    Evaluated,
+    Files,
+    Fit,
+    Inputs,
+    Log,
+    Place,
+    Score,
+    Snapshot,
+    Update,
+)
 from nbops.tracking.journal.real import Real
 
 _PER_CALL = 100

@@ -100,9 +100,7 @@ class Fits:
         """Count the scopes within which nothing is recorded."""
         self._paused = max(0, self._paused + by)
 
-    def _begin(
-        self, estimator: Any, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def _begin(self, estimator: Any, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         active = active_run()
         started = int(time.time() * 1000)
         fitting = _Fitting(estimator, "", None, False, started)
@@ -191,7 +189,7 @@ class Fits:
 
 
 def _given(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return X, y and the weights of a call of ``fit``, by MLflow's rule: the first two parameters, whatever they are called."""
+    """Return X, y and the weights of a call of ``fit``, by MLflow's rule: its first two parameters, whatever their names."""
     found: dict[str, Any] = dict(zip(("X", "y"), args, strict=False))
     if len(args) < 2 or len(args) > 2:
         names = [name for name in inspect.signature(method).parameters if name != "self"]

@@ -1,7 +1,7 @@
 """Where scikit-learn tells that something is fitted, without a frame of ours on its stack.
 
-Every ``fit`` of scikit-learn runs inside the wrapper that ``sklearn.base._fit_context`` made, which asks ``get_config`` before it
-checks parameters and enters ``config_context`` around the method. Both are names of that module, looked up at each call: ours
+Every ``fit`` of scikit-learn runs inside the wrapper that ``sklearn.base._fit_context`` made, which asks ``get_config``
+before it checks parameters and enters ``config_context`` around the method. Both are names of that module, looked up at each call: ours
 look at the wrapper's frame and pass on. So no class is touched; signatures, pickles, tracebacks and the lines that
 warnings blame stay as they are, and estimators that were made before count too. ``validate_params`` is used alike to know
 when a cross-validation is under way, whose fits aren't recorded. The few ``fit`` methods that do something around that
@@ -81,7 +81,7 @@ def is_possible() -> bool:
 
 
 def covered(kind: type) -> bool:
-    """Whether MLflow's autologging would log a fit of this class: what is a public estimator of scikit-learn, or derives from one."""
+    """Whether MLflow's autologging would log a fit of this class: a public estimator of scikit-learn, or one derived from it."""
     if kind not in _covered:
         _covered[kind] = any(_is_public(base) for base in kind.__mro__)
     return _covered[kind]

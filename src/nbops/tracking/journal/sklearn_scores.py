@@ -129,9 +129,7 @@ class Scores:
             frame, name = sys._getframe(1), metric.__name__
             guarded(
                 self.outbox.project,
-                lambda: self._log(
-                    recorded, name, dataset, answer, _command(name, metric, args, kwargs, frame)
-                ),
+                lambda: self._log(recorded, name, dataset, answer, _command(name, metric, args, kwargs, frame)),
             )
         return answer
 

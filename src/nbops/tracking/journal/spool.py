@@ -1,8 +1,8 @@
 """What is held to be looked at later, and written beside the journal: bounded in memory, and the same thing only once.
 
 A frame is held as a shallow copy, which copy-on-write keeps as it was; an array is hashed, and copied only if its content
-isn't in the spool already; everything else is pickled at once. What doesn't fit within ``[tracking] memory`` isn't held. A file of the spool is
-named by what is in it.
+isn't in the spool already; everything else is pickled at once. What doesn't fit within ``[tracking] memory`` isn't held. A
+file of the spool is named by what is in it.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ class Spool:
                 digest = fingerprint_frame(whole)
                 name = f"{type(copy).__name__.lower()}-{digest}"
                 rows, columns = len(copy), schema_of(whole)
-                return self._write_once(name, lambda: dump(copy), Held(name, digest, type(copy).__name__, rows, columns))
+                return self._write_once(
+                    name, lambda: dump(copy), Held(name, digest, type(copy).__name__, rows, columns)
+                )
             finally:
                 taken()
 
@@ -206,7 +208,7 @@ def dump(value: Any) -> bytes:
             return content
     except Exception:  # noqa: BLE001  # any object's own code runs here; cloudpickle may know how
         content = b""
-    import cloudpickle
+    import cloudpickle  # type: ignore[import-untyped]
 
     return bytes(cloudpickle.dumps(value, protocol=5))
 

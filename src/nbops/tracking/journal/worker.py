@@ -1,8 +1,8 @@
 """The worker: ``python -m nbops.tracking.journal.worker PROJECT SESSION`` replays one journal until its kernel is gone.
 
-It reads on as the journal grows, replays in batches, and marks how far it got. While the store can't be reached it tries again,
-ever more slowly, for as long as the kernel lives and a while beyond; whoever settles the project later goes on from there. When the
-kernel is gone and everything is in the store, the journal is removed.
+It reads on as the journal grows, replays in batches, and marks how far it got. While the store can't be reached it tries
+again, ever more slowly, for as long as the kernel lives and a while beyond; whoever settles the project later goes on from
+there. When the kernel is gone and everything is in the store, the journal is removed.
 """
 
 from __future__ import annotations
