@@ -16,6 +16,8 @@ export function sampleRun(id: string, over: Partial<RunSummary> = {}): RunSummar
     cell_id: null,
     stage: null,
     parent: null,
+    baseline: null,
+    against: {},
     ...over
   };
 }

@@ -20,6 +20,34 @@ export function StatusDot({ status }: { status: RunSummary['status'] }): React.J
   );
 }
 
+type Verdict = RunSummary['against'][string];
+
+const VERDICT_SIGN: Readonly<Partial<Record<Verdict, string>>> = { better: '▲', worse: '▼' };
+
+/** How a metric compares with the baseline's: a sign that also says its meaning in words, nothing where it's the same. */
+export function VerdictMark({
+  verdict
+}: {
+  verdict: Verdict | undefined;
+}): React.JSX.Element | null {
+  const sign = verdict && VERDICT_SIGN[verdict];
+  if (!sign) {
+    return null;
+  }
+  const words = `${verdict} than the baseline`;
+  return (
+    <span
+      className="nbops-verdict"
+      data-verdict={verdict}
+      role="img"
+      aria-label={words}
+      title={words}
+    >
+      {sign}
+    </span>
+  );
+}
+
 /** A status in words, as a pill. */
 export function StatusPill({ status }: { status: RunSummary['status'] }): React.JSX.Element {
   return (

@@ -8,7 +8,7 @@ import type { RunSummary } from '../api/schema';
 import { formatAgo, formatDuration, formatMoment, formatNumber } from '../model/format';
 import { baseName } from '../model/paths';
 import { changedVersions, keyMetrics, metricsOf, runDuration } from '../model/runs';
-import { StatusDot, VersionChips } from './marks';
+import { StatusDot, VerdictMark, VersionChips } from './marks';
 
 export interface RunsTableProps {
   /** The rows, newest first. */
@@ -70,6 +70,7 @@ export function RunsTable({ runs, all, now, open }: RunsTableProps): React.JSX.E
             <td role="cell" className="nbops-run-name">
               <StatusDot status={run.status} />
               <span className="nbops-run-title">{run.name}</span>
+              {run.run_id === run.baseline && <span className="nbops-baseline">baseline</span>}
               <span className="nbops-run-from">{origin(run)}</span>
             </td>
             <td role="cell" className="nbops-run-started" title={formatMoment(run.started)}>
@@ -85,6 +86,9 @@ export function RunsTable({ runs, all, now, open }: RunsTableProps): React.JSX.E
                 >
                   <span className="nbops-metric-name">{name}</span>
                   <span className="nbops-metric-value">{formatNumber(value)}</span>
+                  <VerdictMark
+                    verdict={run.run_id === run.baseline ? undefined : run.against[name]}
+                  />
                 </span>
               ))}
             </td>

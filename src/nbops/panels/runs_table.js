@@ -22,6 +22,12 @@ function number(value) {
   return Number.isInteger(value) ? value.toLocaleString('en-US') : String(Number(value.toPrecision(4)));
 }
 
+function verdict(run, name) {
+  const sign = run.run_id === run.baseline ? undefined : { better: ' ▲', worse: ' ▼' }[run.against[name]];
+  const words = `${run.against[name]} than the baseline`;
+  return sign ? [element('span', { class: 'nbops-verdict', 'data-verdict': run.against[name], title: words }, sign)] : [];
+}
+
 function row(run, metrics) {
   const started = new Date(run.started * 1000).toLocaleString();
   const status = run.status.toLowerCase();
@@ -32,10 +38,10 @@ function row(run, metrics) {
       'td',
       { class: 'nbops-name', title: `${status}, ${run.run_id}` },
       element('span', { class: 'nbops-mark', role: 'img', 'aria-label': status }),
-      run.name
+      run.run_id === run.baseline ? `${run.name} (baseline)` : run.name
     ),
     element('td', {}, started),
-    ...metrics.map(name => element('td', { class: 'nbops-figure' }, number(run.metrics[name]))),
+    ...metrics.map(name => element('td', { class: 'nbops-figure' }, number(run.metrics[name]), ...verdict(run, name))),
     ...KINDS.map(kind =>
       element('td', { class: 'nbops-digest', title: `${kind} version` }, run.versions[kind] ?? '–')
     )

@@ -38,9 +38,16 @@ def table(runs: Sequence[RunSummary], caption: str) -> str:
 
 def _row(run: RunSummary, metrics: Sequence[str]) -> list[str]:
     started = datetime.fromtimestamp(run.started, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    figures = [f"{run.metrics[name]:.4g}" if name in run.metrics else "–" for name in metrics]
+    figures = [f"{run.metrics[name]:.4g}{_sign(run, name)}" if name in run.metrics else "–" for name in metrics]
     versions = [digest or "–" for digest in asdict(run.versions).values()]
-    return [run.name, run.status.lower(), started, *figures, *versions]
+    name = f"{run.name} (baseline)" if run.run_id == run.baseline else run.name
+    return [name, run.status.lower(), started, *figures, *versions]
+
+
+def _sign(run: RunSummary, metric: str) -> str:
+    if run.run_id == run.baseline:
+        return ""
+    return {"better": " ▲", "worse": " ▼"}.get(run.against.get(metric, ""), "")
 
 
 def _cells(tag: str, texts: Sequence[str]) -> str:

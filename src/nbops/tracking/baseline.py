@@ -41,6 +41,7 @@ def unpin(store: Store, experiment: str | None = None) -> RunSummary | None:
 
 def pinned(store: Store, experiment: str | None = None) -> RunSummary | None:
     """Return the baseline of an experiment (default: the project's), None if it has none or it was deleted."""
+    store.settle()
     if not store.exists:
         return None
     name = experiment or store.project.experiment

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from nbops.errors import TrackingError
 from nbops.project import Project
-from nbops.tracking import search
+from nbops.tracking import journal, search
 from nbops.tracking.baseline import judged
 from nbops.tracking.entities import MAX_PARAM, MAX_TAG, batches, dataset_input, dataset_of, key_of, summary_of, text_of
 from nbops.tracking.migration import ensure_migrated, is_database
@@ -78,6 +78,11 @@ class Store:
         """Whether there is anything to ask: a SQLite store that nothing has written yet holds nothing."""
         uri = self.project.tracking_uri
         return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+
+    def settle(self) -> None:
+        """Wait until what kernels journaled in this project is in the store; each read does so first."""
+        ensure_reachable(self.project.tracking_uri)
+        journal.settle(self.project)
 
     def experiment_id(self, name: str | None = None) -> str:
         """Return the id of an experiment (default: the project's), made when missing."""
@@ -199,6 +204,7 @@ class Store:
         TrackingError
             If the filter can't be read.
         """
+        self.settle()
         if not self.exists:
             return []
         known = search.experiments(self.client)
@@ -231,6 +237,7 @@ class Store:
         A name that several runs have, as those of a stage do, stands for the newest of them. The id that a run got in its
         kernel is as good as the one that a server gave it.
         """
+        self.settle()
         if not self.exists:
             raise TrackingError(f"no run '{ref}'", remedy="`nbops runs` lists them")
         return search.resolve(self.client, search.experiments(self.client), ref)
