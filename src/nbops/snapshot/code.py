@@ -1,15 +1,21 @@
-"""The code version: the commit, what differs from it, and the cells that were executed."""
+"""The code version: the commit, what differs from it, the cells that were executed, and the project's modules they import.
+
+Cells and modules count by their normalised code: comments and spacing don't. A module counts as it is on disk when the
+version is taken, with all that it imports of the project in turn, whether git knows it or not.
+"""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from nbops.notebook.modules import local_modules
 from nbops.notebook.normalise import short_digest
-
-_MAX_DIFF = 1_000_000
+from nbops.snapshot.environment import is_site_package
+from nbops.snapshot.worktree import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +35,23 @@ class Code:
     commit, branch
         Git's, None outside a repository or before its first commit.
     diff
-        The difference between the commit and the working tree, at most a million characters.
+        The difference between the commit and the working tree, untracked code included, at most a million characters.
     cells
         The executed cells, in executed order.
+    modules
+        The digest of each of the project's modules that the cells import, by name.
     """
 
     commit: str | None
     branch: str | None
     diff: str
     cells: tuple[Cell, ...]
+    modules: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """Eight hex digits over the executed cells' normalised code."""
-        return short_digest(cell.source for cell in self.cells)
+        """Eight hex digits over the executed cells' normalised code, and that of the modules they import."""
+        return digest_of((cell.source for cell in self.cells), self.modules)
 
     @property
     def dirty(self) -> bool:
@@ -50,24 +59,55 @@ class Code:
         return bool(self.diff)
 
 
-def capture(root: Path, cells: Sequence[Cell]) -> Code:
-    """Return the code version of `cells` executed in the project at `root`."""
-    commit = _git(root, "rev-parse", "HEAD")
-    branch = _git(root, "symbolic-ref", "--short", "-q", "HEAD")
-    diff = (_git(root, "diff", "--no-color", "--no-ext-diff", "HEAD", "--", ".") or "") if commit else ""
-    return Code(commit, branch, diff[:_MAX_DIFF], tuple(cells))
+def capture(root: Path, cells: Sequence[Cell], *, folder: Path | None = None) -> Code:
+    """Return the code version of `cells` executed in the project at `root`.
+
+    Parameters
+    ----------
+    root
+        The project's folder.
+    cells
+        What was executed.
+    folder
+        The notebook's folder, which imports start from; by default the project's.
+    """
+    repository = Repository(root)
+    commit = repository.line("rev-parse", "HEAD")
+    branch = repository.line("symbolic-ref", "--short", "-q", "HEAD")
+    diff = repository.difference() if commit else ""
+    modules = modules_of((cell.source for cell in cells), root, folder)
+    return Code(commit, branch, diff, tuple(cells), modules)
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        answer = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=30,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):  # no git, no repository, no commit yet: each means no version
-        return None
-    return answer.stdout.strip() or None
+def modules_of(sources: Iterable[str], root: Path, folder: Path | None = None) -> dict[str, str]:
+    """Return the digest of each of the project's modules that some code imports, by name."""
+    return _digests(local_modules(sources, folder=folder or root, root=root))
+
+
+def loaded_modules(root: Path) -> dict[str, str]:
+    """Return the digest of each of the project's modules that this process has imported, by name."""
+    top = f"{root.resolve()}/"
+    found: dict[str, Path] = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.startswith(top) and file.endswith(".py") and not is_site_package(file):
+            found[name] = Path(file)
+    return _digests(found)
+
+
+def digest_of(sources: Iterable[str], modules: Mapping[str, str]) -> str:
+    """Return eight hex digits over code and the digests of the modules that it imports."""
+    cells = short_digest(sources)
+    if not modules:
+        return cells
+    return hashlib.sha256(repr((cells, sorted(modules.items()))).encode()).hexdigest()[:8]
+
+
+def _digests(modules: Mapping[str, Path]) -> dict[str, str]:
+    found = {}
+    for name, path in sorted(modules.items()):
+        try:
+            found[name] = short_digest([path.read_text("utf-8", "replace")])
+        except OSError:  # it was deleted after it was imported
+            found[name] = "gone"
+    return found

@@ -21,31 +21,32 @@ from packaging.utils import canonicalize_name
 _Stamp = tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Direct:
-    """Where a distribution came from that no registry gave.
-
-    Attributes
-    ----------
-    url
-        The repository's or archive's address without credentials; None for what lay on this machine.
-    commit
-        The commit, of a repository.
-    editable
-        Whether it's a project's folder that Python imports from.
-    """
-
-    url: str | None = None
-    commit: str | None = None
-    editable: bool = False
+LOCAL = "local project"
+EDITABLE = "local project (editable)"
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """All distributions: version by canonical name, and where those came from that no registry gave."""
+    """All distributions.
+
+    Attributes
+    ----------
+    versions
+        Version by canonical name.
+    direct
+        Where those came from that no registry gave: an address without credentials, with the commit of a repository,
+        `LOCAL` or `EDITABLE`.
+    """
 
     versions: Mapping[str, str]
-    direct: Mapping[str, Direct]
+    direct: Mapping[str, str]
+
+    @property
+    def commits(self) -> dict[str, str]:
+        """The commit of each distribution that came from a repository."""
+        return {
+            name: where.partition("#")[0].rpartition("@")[2] for name, where in self.direct.items() if _is_vcs(where)
+        }
 
 
 _kept: tuple[_Stamp, Installed] | None = None
@@ -57,7 +58,7 @@ def installed() -> Installed:
     stamp = _stamp()
     if _kept is None or _kept[0] != stamp:
         versions: dict[str, str] = {}
-        direct: dict[str, Direct] = {}
+        direct: dict[str, str] = {}
         for folder, _ in stamp:
             for name, version, entry in _scan(folder):
                 if name not in versions:
@@ -68,15 +69,14 @@ def installed() -> Installed:
     return _kept[1]
 
 
-def requirement(name: str, version: str, direct: Direct | None) -> str:
+def requirement(name: str, version: str, where: str | None) -> str:
     """Return the line of a lock for a distribution: a requirement, or a comment that says why there is none."""
-    if direct is None:
+    if where is None:
         public, _, build = version.partition("+")  # "2.4.0+cpu" is a build that only its own index has
         return f"{name}=={public}" + (f"  # {version} where it was locked" if build else "")
-    if direct.url:
-        return f"{name} @ {direct.url}"
-    how = "a local project, installed as editable" if direct.editable else "a local project or file"
-    return f"# {name}=={version} is {how}: install it from there"
+    if where.startswith("local "):
+        return f"# {name}=={version} is a {where}: install it from there"
+    return f"{name} @ {where}"
 
 
 def _stamp() -> _Stamp:
@@ -101,7 +101,7 @@ def _scan(folder: str) -> Iterator[tuple[str, str, str]]:
             yield canonicalize_name(name), version, entry.path
 
 
-def _direct(folder: str) -> Direct | None:
+def _direct(folder: str) -> str | None:
     try:
         told = json.loads(Path(folder, "direct_url.json").read_text("utf-8"))
     except (OSError, ValueError):  # nearly none has one
@@ -109,18 +109,25 @@ def _direct(folder: str) -> Direct | None:
     return _understood(told, Path(folder)) if isinstance(told, dict) else None
 
 
-def _understood(told: Mapping[str, Any], folder: Path) -> Direct | None:
+def _understood(told: Mapping[str, Any], folder: Path) -> str | None:
     url = _without_credentials(str(told.get("url", "")))
     part = f"#subdirectory={told['subdirectory']}" if told.get("subdirectory") else ""
     if isinstance(vcs := told.get("vcs_info"), dict):
-        commit = str(vcs.get("commit_id", ""))
-        remote = None if url.startswith("file:") else f"{vcs.get('vcs', 'git')}+{url}@{commit}{part}"
-        return Direct(remote, commit)
-    if isinstance(local := told.get("dir_info"), dict):
-        return None if _by_conda(folder) else Direct(editable=bool(local.get("editable")))
+        commit = vcs.get("commit_id", "")
+        return (
+            f"local repository @{commit}"
+            if url.startswith("file:")
+            else f"{vcs.get('vcs', 'git')}+{url}@{commit}{part}"
+        )
+    if isinstance(local := told.get("dir_info"), dict) and local.get("editable"):
+        return EDITABLE
     if url.startswith("file:"):
-        return None if _by_conda(folder) else Direct()
-    return Direct(url + part)
+        return None if _by_conda(folder) else LOCAL
+    return url + part
+
+
+def _is_vcs(where: str) -> bool:
+    return where.startswith(("git+", "hg+", "svn+", "bzr+", "local repository"))
 
 
 def _by_conda(folder: Path) -> bool:

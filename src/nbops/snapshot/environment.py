@@ -54,14 +54,14 @@ class Environment:
     system: str
     machine: str
     threads: Mapping[str, str]
-    direct: Mapping[str, found.Direct] = field(default_factory=dict)
+    direct: Mapping[str, str] = field(default_factory=dict)
     seeds: Mapping[str, str] = field(default_factory=dict)
     release: str = ""
 
     @property
     def digest(self) -> str:
         """Eight hex digits over Python and all distributions."""
-        commits = sorted((name, direct.commit) for name, direct in self.direct.items() if direct.commit)
+        commits = sorted(found.Installed(self.distributions, self.direct).commits.items())
         content: list[object] = [self.python, self.implementation, sorted(self.distributions.items())]
         text = json.dumps([*content, commits] if commits else content)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
