@@ -48,4 +48,4 @@ def command(ctx: click.Context, notebook: Path | None, project: Path | None, as_
         click.echo("it's the first run")
         return
     click.echo(f"\nin what it differs from {before.name} ({before.run_id[:8]}, {tables.ago(before.started)}):")
-    ctx.invoke(diff.command, before=before.run_id, after=run.run_id, project=place.root)
+    ctx.invoke(diff.command, runs=(before.run_id, run.run_id), project=place.root)

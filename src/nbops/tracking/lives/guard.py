@@ -45,6 +45,14 @@ def settings(project: Project) -> str:
     return json.dumps({"folder": str(project.root), "free": free})
 
 
+def begin(shell: Any) -> None:
+    """Protect the project and begin to record; a cell that loads nbops by its magic finds it loaded, and shows nothing."""
+    from importlib import import_module
+
+    protect()
+    import_module("nbops.magics").load_ipython_extension(shell)
+
+
 def protect() -> None:
     """Protect what the environment variable names, for as long as this process lives."""
     told = os.environ.get(VARIABLE)

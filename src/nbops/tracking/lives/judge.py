@@ -22,6 +22,8 @@ from nbops.tracking.schema import DatasetVersion, RunDetail
 
 Kind = Literal["input", "cell", "param", "model", "metric", "output"]
 _RANK: dict[Kind, int] = {"input": 0, "cell": 1, "param": 2, "model": 3, "metric": 4, "output": 5}
+_NEW = "the run has none, so it doesn't count"
+_MACHINE = "measures the machine, so it doesn't count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,13 @@ def checks(evidence: Evidence, tolerance: Tolerance) -> list[Check]:
 
 
 def first_differing(found: Sequence[Check]) -> Check | None:
-    """Return what differed first: in a cell before those that made the run, or in these; None if nothing did."""
-    counted = [check for check in found if check.counts and check.level == "differs"]
-    if not counted:
-        return None
-    return next((check for check in found if check.level == "differs"), counted[0])
+    """Return what differed first, of what counts; None if nothing did."""
+    return next((check for check in found if check.counts and check.level == "differs"), None)
+
+
+def first_seen(found: Sequence[Check], first: Check) -> Check | None:
+    """Return the first sign of a difference in a cell before the one where it counted."""
+    return next((check for check in found if check.level == "differs" and check.order[0] < first.order[0]), None)
 
 
 def _position(evidence: Evidence, seq: int | None) -> int | None:
@@ -208,7 +212,8 @@ def _params(evidence: Evidence, run: RunDetail) -> Iterator[Check]:
         if evidence.origin.stage and name not in new:
             continue
         level: Level = "same" if before == after else "differs"
-        yield Check("param", name, level, before, after, position, cell_id)
+        note = "" if name in old else _NEW
+        yield Check("param", name, level, before, after, position, cell_id, counts=name in old, note=note)
 
 
 def _plain(value: str | None, places: Mapping[str, str]) -> str:
@@ -252,6 +257,5 @@ def _metrics(evidence: Evidence, run: RunDetail, tolerance: Tolerance) -> Iterat
         else:
             before, after = f"{old[name]:.9g}", f"{new[name]:.9g}"
             level = tolerance.numbers(old[name], new[name])
-        of_machine = measures_machine(name)
-        note = "measures the machine, so it doesn't count" if of_machine and level != "same" else ""
-        yield Check("metric", name, level, before, after, position, cell_id, counts=not of_machine, note=note)
+        note = "" if level == "same" else _NEW if name not in old else _MACHINE if measures_machine(name) else ""
+        yield Check("metric", name, level, before, after, position, cell_id, counts=not note, note=note)

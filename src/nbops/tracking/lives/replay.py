@@ -32,7 +32,7 @@ from nbops.tracking.records import SessionLog, read
 
 SETUP_ID = "nbops-replay-setup"
 PROBE_ID = "nbops-replay-probe"
-_SETUP = "from nbops.tracking.lives.guard import protect as _protect\n_protect()\ndel _protect\n%load_ext nbops"
+_SETUP = "from nbops.tracking.lives.guard import begin as _begin\n_begin(get_ipython())\ndel _begin"
 _FOLDER, _PREFIX = "executed", "reproduced-"
 _LOOK_EVERY_S = 0.2
 _PATIENCE_S = 15.0
@@ -164,6 +164,10 @@ def keep_records(scratch: Scratch, original: Path, session: str) -> None:
         for path in kept.iterdir():
             if not (original / "outputs" / path.name).exists():
                 path.replace(original / "outputs" / path.name)
+    log = scratch.project.state / "nbops.log"
+    if log.is_file():
+        with (original / "nbops.log").open("ab") as whole:
+            whole.write(log.read_bytes())
     journal = scratch.project.state / "journal"
     for path in journal.iterdir() if journal.is_dir() else ():
         (original / "journal").mkdir(exist_ok=True)

@@ -24,7 +24,7 @@ from nbops.notebook.document import Document
 from nbops.notebook.parameters import INJECTED_ID, read_parameters
 from nbops.tracking.journal import settle
 from nbops.tracking.lives import guard, kernels
-from nbops.tracking.lives.judge import Check, Evidence, checks, first_differing
+from nbops.tracking.lives.judge import Check, Evidence, checks, first_differing, first_seen
 from nbops.tracking.lives.layout import lay_out, sources_of
 from nbops.tracking.lives.origin import Origin, origin_of
 from nbops.tracking.lives.replay import PROBE_ID, Replayed, keep_records, probe, probed, replay, shown_as
@@ -99,7 +99,9 @@ class Reproduction:
             return self.verdict
         check = self.first
         cell = f"cell {check.position}" + (f" ({check.cell_id})" if check.cell_id else "") if check.position else "it"
-        return f"differs, here: {cell}, {check.kind} {check.name}: {check.before or '-'} → {check.after or '-'}"
+        text = f"differs, here: {cell}, {check.kind} {check.name}: {check.before or '-'} → {check.after or '-'}"
+        sign = first_seen(self.checks, check)
+        return f"{text}; seen first in cell {sign.position}, {sign.kind} {sign.name}" if sign else text
 
 
 def reproduce(

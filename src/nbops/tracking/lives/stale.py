@@ -62,13 +62,22 @@ class StaleCell:
 
 
 @dataclass(slots=True)
+class _Part:
+    """A statement of an execution, or all of it: its code, the files that it read, and the statements that it needed."""
+
+    source: str
+    reads: frozenset[str]
+    needs: frozenset[tuple[_At, int | None]]
+
+
+@dataclass(slots=True)
 class _Execution:
-    """A cell's execution in its place: what it needed are other executions of the same session."""
+    """A cell's execution in its place, by statements where they are known."""
 
     at: _At
     cell: Cell
     ended: float
-    needs: frozenset[_At] = frozenset()
+    parts: list[_Part]
 
 
 @dataclass(slots=True)
@@ -79,7 +88,7 @@ class _Notebook:
     positions: Mapping[str, int]
     executions: dict[_At, _Execution] = field(default_factory=dict)
     last: dict[str, _Execution] = field(default_factory=dict)
-    written: dict[str, float] = field(default_factory=dict)
+    found: dict[tuple[_At, int], tuple[Reason, ...]] = field(default_factory=dict)
 
 
 def stale(project: Project, notebook: Path | str | None = None) -> list[StaleCell]:
@@ -123,14 +132,14 @@ def recorded_notebooks(project: Project) -> set[str]:
 
 def _stale_cells(project: Project, name: str) -> list[StaleCell]:
     known = _load(project, name, document.read(project.root / name))
-    found: dict[_At, tuple[Reason, ...]] = {}
-    for execution in known.executions.values():
-        _judge(project, known, execution, found, set())
     listed = []
     for cell_id, execution in known.last.items():
-        if reasons := found[execution.at]:
-            position = known.positions[cell_id]
-            listed.append(StaleCell(name, cell_id, position, execution.cell.start.time, reasons))
+        position = known.positions[cell_id]
+        reasons = [*_edited(known, execution)]
+        for index in range(len(execution.parts)):
+            reasons += _judge(project, known, execution, index, set())
+        if reasons:
+            listed.append(StaleCell(name, cell_id, position, execution.cell.start.time, _distinct(reasons)))
     return sorted(listed, key=lambda cell: cell.position)
 
 
@@ -144,16 +153,12 @@ def _load(project: Project, name: str, file: Document) -> _Notebook:
     )
     by_text = {text: cell_id for cell_id, text in reversed(list(known.sources.items()))}
     for log in logs(project.sessions, name):
-        cells = {cell.start.seq: cell for cell in log.cells}
         definers: dict[str, int] = {}
-        for seq, cell in cells.items():
-            at = (log.session.session, seq)
+        for cell in log.cells:
+            at = (log.session.session, cell.start.seq)
             ended = cell.start.time + (cell.end.duration if cell.end else 0.0)
-            needs = frozenset((log.session.session, need) for need in _needs(cell, definers) if need in cells)
-            execution = _Execution(at, cell, ended, needs)
+            execution = _Execution(at, cell, ended, _parts(log.session.session, cell, definers))
             known.executions[at] = execution
-            for step in cell.end.steps if cell.end else ():
-                known.written.update(dict.fromkeys(step.writes, ended))
             cell_id = cell.start.cell_id or by_text.get(normalise(cell.start.source)) or ""
             if cell_id in known.positions and cell.start.source.strip():
                 before = known.last.get(cell_id)
@@ -162,84 +167,105 @@ def _load(project: Project, name: str, file: Document) -> _Notebook:
     return known
 
 
-def _needs(cell: Cell, definers: dict[str, int]) -> set[int]:
-    """Return the numbers of the executions that a cell needed, and note what it defined."""
-    seq, end = cell.start.seq, cell.end
+def _parts(session: str, cell: Cell, definers: dict[str, int]) -> list[_Part]:
+    """Return an execution's statements, or the whole cell as one, which needs who defined its names last."""
+    end, source = cell.end, cell.start.source
     if end is None:
-        return set()
-    if end.steps:
-        needs = {need for step in end.steps for need, _ in step.needs if need != seq}
-    else:
-        needs = {definers[name] for name in (*end.used, *end.changed) if name in definers}
-    definers.update(dict.fromkeys((*end.defined, *end.changed), seq))
-    return needs
+        return [_Part(source, frozenset(), frozenset())]
+    names = {definers[name] for name in (*end.used, *end.changed) if name in definers}
+    definers.update(dict.fromkeys((*end.defined, *end.changed), cell.start.seq))
+    data = frozenset(one.source for one in cell.data)
+    if not end.steps:
+        return [_Part(source, data, frozenset(((session, seq), None) for seq in names))]
+    told = {path for step in end.steps for path in step.reads}
+    lines = source.split("\n")
+    return [
+        _Part(
+            "\n".join(lines[step.first - 1 : step.last]),
+            frozenset(step.reads) | (data - told),
+            frozenset(
+                ((session, seq), index) for seq, index in step.needs if seq != cell.start.seq or index < position
+            ),
+        )
+        for position, step in enumerate(end.steps)
+    ]
 
 
 def _judge(
-    project: Project,
-    known: _Notebook,
-    execution: _Execution,
-    found: dict[_At, tuple[Reason, ...]],
-    under_way: set[_At],
+    project: Project, known: _Notebook, execution: _Execution, index: int, under_way: set[tuple[_At, int]]
 ) -> tuple[Reason, ...]:
-    if execution.at in found or execution.at in under_way:
-        return found.get(execution.at, ())
-    under_way.add(execution.at)
+    """Return why what a statement gave is no longer what it would give, through whatever it needed."""
+    key = (execution.at, index)
+    if key in known.found or key in under_way:
+        return known.found.get(key, ())
+    under_way.add(key)
     own = known.positions.get(execution.cell.start.cell_id or "", 0)
-    reasons = [*_own_reasons(project, known, execution, own)]
-    for need in sorted(execution.needs):
-        above = known.executions[need]
-        position = known.positions.get(above.cell.start.cell_id or "", 0)
-        changed = _upstream_reason(known, above, execution, (position, own))
-        if changed:
+    reasons = [*_own_reasons(project, known, execution, index, own)]
+    for need, part in sorted(execution.parts[index].needs, key=str):
+        above = known.executions.get(need)
+        if above is None:
+            continue  # a torn file: what was needed isn't known
+        if above.at != execution.at and (changed := _upstream_reason(known, above, execution, own)):
             reasons.append(changed)
             continue
-        for reason in _judge(project, known, above, found, under_way):
-            kind: Kind = reason.kind
-            reasons.append(Reason(kind, reason.what, (*reason.chain, own)))
-    under_way.discard(execution.at)
-    found[execution.at] = tuple({(reason.kind, reason.what): reason for reason in reversed(reasons)}.values())[::-1]
-    return found[execution.at]
+        for position in range(len(above.parts)) if part is None else [part]:
+            if position >= len(above.parts):
+                continue
+            for reason in _judge(project, known, above, position, under_way):
+                chain = reason.chain if reason.chain[-1:] == (own,) else (*reason.chain, own)
+                reasons.append(Reason(reason.kind, reason.what, chain))
+    known.found[key] = _distinct(reasons)
+    return known.found[key]
 
 
-def _own_reasons(project: Project, known: _Notebook, execution: _Execution, own: int) -> Iterator[Reason]:
-    cell = execution.cell
-    now = known.sources.get(cell.start.cell_id or "")
-    if now is not None and now != normalise(cell.start.source):
-        yield Reason("edited", f"cell {own}", (own,))
-    read = {data.source: data for data in cell.data}
-    for step in cell.end.steps if cell.end else ():
-        for path in step.reads:
-            if path not in read and _written_since(project, known, path, execution.ended):
+def _distinct(reasons: list[Reason]) -> tuple[Reason, ...]:
+    first: dict[tuple[str, str], Reason] = {}
+    for reason in sorted(reasons, key=lambda reason: len(reason.chain)):
+        first.setdefault((reason.kind, reason.what), reason)
+    return tuple(first.values())
+
+
+def _edited(known: _Notebook, execution: _Execution) -> Iterator[Reason]:
+    """Yield that a cell's code isn't what was executed, if it is its last execution."""
+    name = execution.cell.start.cell_id or ""
+    last, now = known.last.get(name), known.sources.get(name)
+    if last is not None and last.at == execution.at and now != normalise(execution.cell.start.source):
+        position = known.positions[name]
+        yield Reason("edited", f"cell {position}", (position,))
+
+
+def _own_reasons(project: Project, known: _Notebook, execution: _Execution, index: int, own: int) -> Iterator[Reason]:
+    part = execution.parts[index]
+    read = {data.source: data for data in execution.cell.data}
+    for path in sorted(part.reads):
+        if data := read.get(path):
+            dataset = DatasetVersion(path, path, data.digest, data.rows, data.columns)
+            if state_of(project, dataset, execution.ended).state in ("changed", "missing"):
                 yield Reason("file", path, (own,))
-    for source, data in read.items():
-        dataset = DatasetVersion(source, source, data.digest, data.rows, data.columns)
-        if state_of(project, dataset, execution.ended).state in ("changed", "missing"):
-            yield Reason("file", source, (own,))
-    for module, file in local_modules([cell.start.source], folder=known.folder, root=project.root).items():
+        elif _written_since(project.root / path, execution.ended):
+            yield Reason("file", path, (own,))
+    for module, file in local_modules([part.source], folder=known.folder, root=project.root).items():
         if file.stat().st_mtime > execution.ended:
             yield Reason("module", module, (own,))
 
 
-def _written_since(project: Project, known: _Notebook, path: str, ended: float) -> bool:
-    """Whether a file was written since: gone counts, and what the notebook itself wrote later is its writer's doing."""
-    place = project.root / path
+def _written_since(path: Path, ended: float) -> bool:
     try:
-        written = place.stat().st_mtime
+        return path.stat().st_mtime > ended
     except OSError:  # gone
         return True
-    return written > max(ended, known.written.get(path, 0.0))
 
 
-def _upstream_reason(
-    known: _Notebook, above: _Execution, execution: _Execution, chain: tuple[int, int]
-) -> Reason | None:
+def _upstream_reason(known: _Notebook, above: _Execution, execution: _Execution, own: int) -> Reason | None:
+    """Return what became of a cell that was needed: removed, executed again since, or edited."""
     cell_id = above.cell.start.cell_id
     if cell_id is None:
         return None
     if cell_id not in known.positions:
-        return Reason("removed", f"cell {cell_id}", chain)
+        return Reason("removed", f"cell {cell_id}", (0, own))
+    position = known.positions[cell_id]
     last = known.last.get(cell_id)
     if last and last.at != above.at and last.cell.start.time > execution.cell.start.time:
-        return Reason("executed again", f"cell {chain[0]}", chain)
-    return None
+        return Reason("executed again", f"cell {position}", (position, own))
+    edited = next(_edited(known, above), None)
+    return Reason(edited.kind, edited.what, (position, own)) if edited else None
