@@ -1,7 +1,8 @@
 """``%load_ext nbops``, ``%nbops`` and ``%%nbops``: the notebook's face.
 
-Loading starts the recorder. The magics hold no logic: a line magic runs the command of the same name as the CLI's, and a
-cell magic runs its cell inside a run or as the scoring cell.
+Loading starts the recorder. The magics hold no logic: a line magic switches recording off and on, tells its status, or
+runs the command of the same name as the CLI's; a cell magic runs its cell inside a run, as the scoring cell, or without a
+record of it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from nbops.errors import NbopsError, TrackingError, nearest
 if TYPE_CHECKING:
     from nbops.tracking.recorder import Recorder
 
-_CELL_VERBS = ("run", "score")
+_CELL_VERBS = ("run", "score", "skip")
+_LINE_VERBS = ("off", "on", "status")
+_FACE = "nbops"
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -29,8 +32,10 @@ def load_ipython_extension(shell: Any) -> None:
     from nbops.project import Project
     from nbops.tracking import recorder
 
-    shell.register_magic_function(lambda line, cell=None: nbops_magic(shell, line, cell), "line_cell", "nbops")
-    active = recorder.current()
+    shell.register_magic_function(lambda line, cell=None: nbops_magic(shell, line, cell), "line_cell", _FACE)
+    for prefix in ("%", "%%"):
+        shell.set_hook("complete_command", _completions, str_key=f"{prefix}{_FACE}")
+    active = recorder.of_kernel()
     if active is not None and active.shell is shell:
         return
     try:
@@ -45,18 +50,21 @@ def unload_ipython_extension(shell: Any) -> None:
     """Stop recording; what was recorded stays."""
     from nbops.tracking import recorder
 
-    active = recorder.current()
+    active = recorder.of_kernel()
     if active is not None and active.shell is shell:
         active.autologging.unwatch()
         active.close()
 
 
 def nbops_magic(shell: Any, line: str, cell: str | None = None) -> Any:
-    """Run ``%nbops VERB …`` or ``%%nbops run NAME`` / ``%%nbops score --input NAME --output NAME``."""
+    """Run ``%nbops VERB …`` or ``%%nbops run NAME``, ``%%nbops score --input NAME --output NAME``, ``%%nbops skip``."""
     if cell is None:
         return _line(line)
     verb, _, rest = line.strip().partition(" ")
     try:
+        if verb == "skip":
+            _options("skip", rest)
+            return _execute(shell, cell)
         if verb == "run":
             return _run_cell(shell, _options("run", rest), cell)
         if verb == "score":
@@ -75,16 +83,64 @@ def _line(line: str) -> None:
     if active := recorder.current():
         active.flush()
     try:
-        invoke(shlex.split(line) or ["--help"])
+        words = _split(line) or ["--help"]
+        if words[0] in _LINE_VERBS:
+            _switch(words[0], words[1:])
+        else:
+            invoke(words)
     except NbopsError as error:
         raise _usage_error(error) from None
     except click.ClickException as error:
         raise _usage_error(NbopsError(error.format_message(), where="%nbops")) from None
 
 
+def _switch(verb: str, rest: list[str]) -> None:
+    """Switch recording off or on, or tell whether it's on."""
+    from nbops.tracking import recorder
+
+    if rest:
+        raise NbopsError(f"'{rest[0]}' is too much", where=f"%nbops {verb}", remedy=f"%nbops {verb}")
+    active = recorder.of_kernel()
+    if active is None:
+        raise NbopsError("nothing is recorded in this kernel", where=f"%nbops {verb}", remedy="%load_ext nbops")
+    if verb == "off":
+        active.pause()
+    elif verb == "on":
+        active.resume()
+    place = active.project.relative(active.file)
+    if recorder.current() is active:
+        sys.stdout.write(
+            f"nbops: recording is on: notebook {active.notebook or 'unknown'}, cell {active.seq} in {place}\n"
+        )
+    else:
+        sys.stdout.write("nbops: recording is off until %nbops on: cells leave no record, fits make no runs\n")
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:  # a quotation without an end
+        raise NbopsError(f"can't be read: {error}", where="nbops", remedy=f"nbops {line}") from None
+
+
+def _completions(_: Any, event: Any) -> list[str]:
+    """Return what may follow `%nbops` or `%%nbops`."""
+    import click
+
+    from nbops.cli import group
+
+    words = event.line.split()
+    if len(words) > 2 or (len(words) == 2 and event.line.endswith(" ")):
+        return []
+    if words[0].startswith("%%"):
+        return sorted(_CELL_VERBS)
+    return sorted({*group.list_commands(click.Context(group)), *_LINE_VERBS})
+
+
 def _run_cell(shell: Any, options: argparse.Namespace, cell: str) -> Any:
     from nbops.tracking.runs import run
 
+    _recorder()
     with run(options.name, params=dict(options.param), tags=dict(options.tag)):
         return _execute(shell, cell)
 
@@ -103,7 +159,8 @@ def _recorder() -> Recorder:
 
     active = recorder.current()
     if active is None:
-        raise NbopsError("nothing is recorded in this kernel", remedy="%load_ext nbops")
+        remedy = "%nbops on" if recorder.of_kernel() else "%load_ext nbops"
+        raise NbopsError("nothing is recorded in this kernel", remedy=remedy)
     return active
 
 
@@ -138,10 +195,10 @@ def _options(verb: str, line: str) -> argparse.Namespace:
         parser.add_argument("name")
         parser.add_argument("-p", "--param", action="append", default=[], type=_pair)
         parser.add_argument("-t", "--tag", action="append", default=[], type=_pair)
-    else:
+    elif verb == "score":
         parser.add_argument("--input", required=True)
         parser.add_argument("--output", required=True)
-    return parser.parse_args(shlex.split(line))
+    return parser.parse_args(_split(line))
 
 
 def _pair(text: str) -> tuple[str, str]:

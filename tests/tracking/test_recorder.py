@@ -33,7 +33,7 @@ def test_a_cell_is_recorded_with_what_it_did(shell: InteractiveShell) -> None:
     assert first.end
     assert (first.end.outcome, first.end.defined, first.end.used) == ("ok", ["a", "b"], [])
     assert second.end
-    assert (second.end.result, second.end.used, second.end.changed) == ("2", ["a", "b"], ["a", "b"])
+    assert (second.end.result, second.end.used, second.end.changed) == ("2", ["a", "b"], ["b"])
     assert 0 <= second.end.duration < 5
 
 
@@ -88,7 +88,7 @@ def test_cells_within_cells_are_one_cell(shell: InteractiveShell) -> None:
         "done = z",
     )
     assert [cell.end and cell.end.outcome for cell in cells] == ["ok", "ok", "ok", "error", "ok"]
-    assert [cell.end and cell.end.defined for cell in cells][:2] == [["x"], ["y"]]
+    assert [cell.end and cell.end.defined for cell in cells][:2] == [["out", "x"], ["y"]]
     assert shell.user_ns["done"] == 1
 
 

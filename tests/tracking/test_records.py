@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbops.errors import TrackingError
-from nbops.tracking.records import Closed, Data, End, Model, Record, Session, Start, Writer, read, read_session
+from nbops.tracking.records import Closed, Data, End, Model, Record, Session, Start, read, read_session
+from nbops.tracking.writer import Writer
 
 SESSION = Session.here("s", "a.ipynb", None, None)
 RECORDS: list[Record] = [
@@ -90,8 +91,27 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     assert read_session(tmp_path / "x.jsonl") is None
 
 
+def test_format_1_is_still_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+    path.write_text(
+        '{"type":"session","session":"s","pid":7,"process_started":1.5,"time":2.5,"format":1,"host":"h","notebook":"a.ipynb"}\n'
+        '{"type":"start","seq":1,"cell_id":"c","source":"x = read()","time":3.0}\n'
+        '{"type":"data","seq":1,"source":"in.csv","reader":"read_csv","digest":"d","rows":2,"columns":{"a":"long"}}\n'
+        '{"type":"model","seq":1,"name":"m","kind":"sklearn.X","digest":"e","size":10}\n'
+        '{"type":"end","seq":1,"outcome":"error","duration":0.5,"error":"ValueError: no","defined":["x"],"runs":["r"]}\n'
+        '{"type":"closed","outcome":"killed","time":4.0}\n',
+        encoding="utf-8",
+    )
+    log = read(path)
+    (cell,) = log.cells
+    assert (log.session.format, log.session.notebook, log.closed) == (1, "a.ipynb", Closed("killed", 4.0))
+    assert (cell.start.source, cell.start.hidden, cell.data[0].rows, cell.models[0].size) == ("x = read()", None, 2, 10)
+    assert cell.end
+    assert (cell.end.error, cell.end.runs, cell.end.cpu, cell.end.outputs) == ("ValueError: no", ["r"], None, [])
+
+
 def test_a_newer_format_says_so(tmp_path: Path) -> None:
     path = _write(tmp_path / "s.jsonl")
-    path.write_bytes(path.read_bytes().replace(b'"pid"', b'"format":2,"pid"', 1))
+    path.write_bytes(path.read_bytes().replace(b'"pid"', b'"format":3,"pid"', 1))
     with pytest.raises(TrackingError, match="newer nbops"):
         read(path)

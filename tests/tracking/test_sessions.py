@@ -13,9 +13,10 @@ import pytest
 
 from nbops.project import Project
 from nbops.tracking.cells import badges
-from nbops.tracking.records import Closed, End, Session, Start, Writer, read
+from nbops.tracking.records import Closed, End, Session, Start, read
 from nbops.tracking.sessions import close_dead, is_alive
 from nbops.tracking.store import Store
+from nbops.tracking.writer import Writer
 
 HERE = Session.here("s", "a.ipynb", None, None)
 

@@ -1,7 +1,8 @@
 """A cell's last line, put together from what was measured of it, with nothing secret in it.
 
-Names are those that the code mentions and those that were seen to be bound, read and changed. Of a hidden cell's
-steps only their places in the dataflow are kept: recipes that rest on it say so by the comment that stands for it.
+Names are those that were seen to be bound, read and changed; where nobody looked, those that the code mentions. Of a
+hidden cell's steps only their places in the dataflow are kept: recipes that rest on it say so by the comment that stands
+for it.
 """
 
 from __future__ import annotations
@@ -20,11 +21,10 @@ from nbops.tracking.redact import redact_text, redact_value
 
 
 def names_in(cell: RunningCell, seen: Names) -> Names:
-    """Return the names that a cell defines, uses and changes, in its code or at run time."""
+    """Return the names that a cell defined, used and changed."""
     if cell.hidden:
         return NOTHING
-    told = names_of(cell.redacted)
-    return Names(told.defined | seen.defined, told.used | seen.used, told.changed | seen.changed)
+    return names_of(cell.redacted) if seen is NOTHING else seen
 
 
 def end_of(cell: RunningCell, outcome: Outcome, measured: Measured, names: Names, namespace: Container[str]) -> End:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import re
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from fnmatch import translate
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 MASK = "***"
@@ -32,6 +33,7 @@ _PASSWORD = re.compile(r"://[^\s:/@'\"]{0,200}:([^\s/@'\"]{1,200})@")
 _COMMON = frozenset(
     {"true", "false", "none", "null", "auto", "basic", "bearer", "default", "required", "optional", MASK}
 )
+_FOLDERS = frozenset({"PWD", "OLDPWD"})
 _SHORTEST, _LONGEST, _ANYWHERE, _DEPTH, _MOST = 4, 10_000, 8, 3, 200
 
 _patterns: re.Pattern[str] | None = None
@@ -102,11 +104,20 @@ class Secrets:
         self._namespace = namespace
         self._names: set[str] = set()
         self._known = 0
+        self._variables: dict[Any, Any] = {}
+        self._of_variables: frozenset[str] = frozenset()
 
     def look(self, *, everywhere: bool = False) -> None:
         """Learn the values that are there now; `everywhere` goes through all names again."""
         self._look_for_names(everywhere)
-        learn({*_of_environment(), *self._of_namespace()})
+        self._look_at_environment()
+        learn(self._of_variables.union(self._of_namespace()) if self._names else self._of_variables)
+
+    def _look_at_environment(self) -> None:
+        variables = getattr(os.environ, "_data", None)  # to see in a microsecond that nothing has changed
+        if variables is None or variables != self._variables:
+            self._variables = dict(variables or ())
+            self._of_variables = frozenset(_of_environment())
 
     def _look_for_names(self, everywhere: bool) -> None:
         count = len(self._namespace)
@@ -124,7 +135,7 @@ class Secrets:
 
 def _of_environment() -> Iterator[str]:
     for name, value in os.environ.items():
-        if sounds_secret(name):
+        if name not in _FOLDERS and sounds_secret(name):
             yield from _texts(name, value, 1)
         elif "://" in value:
             yield from (found[1] for found in _PASSWORD.finditer(value) if _is_worth(name, found[1]))
@@ -151,7 +162,17 @@ def _is_worth(name: str, value: str) -> bool:
     """Whether to look for a value: not if it's too common to be told apart from anything else."""
     if not _SHORTEST <= len(value) <= _LONGEST or value.lower() in _COMMON or value.isspace():
         return False
+    if value.startswith(("/", "~", ".")) and _exists(value):  # the place of a secret isn't one
+        return False
     return not (_WEAK.search(name) and value.isalpha() and len(value) < 16)
+
+
+@lru_cache(maxsize=1000)
+def _exists(value: str) -> bool:
+    try:
+        return Path(value).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _forms(value: str) -> set[str]:
@@ -164,8 +185,3 @@ def _bounded(form: str) -> str:
     left = r"(?<![^\W_])" if form[0].isalnum() else ""
     right = r"(?![^\W_])" if form[-1].isalnum() else ""
     return f"{left}{re.escape(form)}{right}"
-
-
-def secret_names(values: Mapping[str, Any]) -> set[str]:
-    """Return those names of a mapping that are secret."""
-    return {name for name in values if sounds_secret(name)}

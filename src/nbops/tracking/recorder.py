@@ -20,7 +20,6 @@ from typing import Any
 from nbops.errors import TrackingError
 from nbops.project import Project
 from nbops.tracking import autolog, failures, masks
-from nbops.tracking.attachments import Attachments
 from nbops.tracking.autolog import Autologging
 from nbops.tracking.background import Background
 from nbops.tracking.callers import caller_of
@@ -32,9 +31,10 @@ from nbops.tracking.interrupts import Held, interrupt_cell
 from nbops.tracking.models import fitted_models
 from nbops.tracking.pauses import Pause
 from nbops.tracking.reads import Read, watch
-from nbops.tracking.records import Closed, Record, Session, Writer
+from nbops.tracking.records import Closed, Record, Session
 from nbops.tracking.redact import redact_source
 from nbops.tracking.tables import Tables
+from nbops.tracking.writer import Writer
 
 _current: Recorder | None = None
 _of_kernel: Recorder | None = None
@@ -90,13 +90,11 @@ class Recorder:
         self._secrets = masks.Secrets(shell.user_ns)
         self._background = Background(self._guarded, inline=self.stage is not None)
         self._tables = Tables(project, self._background, self.write)
-        self._attachments = Attachments(self.autologging.store, self.session, self._background)
         self._instruments = Instruments(shell, project, self._guarded)
         self._pause = Pause()
         self._writer: Writer | None = None
         self._thread = threading.get_ident()
         self._running: RunningCell | None = None
-        self._run_started = False
 
     def start(self) -> None:
         """Begin to record, the cell that asks for it included.
@@ -125,8 +123,8 @@ class Recorder:
             return
         if _current is self:
             self._unhook()
-        self._attachments.close(self.seq)
         self.flush()
+        self._guarded(lambda: self.autologging.close(self.seq))
         _of_kernel = None
         atexit.unregister(self.close)
         self._guarded(self._instruments.close)
@@ -151,10 +149,10 @@ class Recorder:
     def flush(self) -> None:
         """Return when everything recorded so far is in the store."""
         self._background.flush()
+        self.autologging.flush()
 
     def run_tags(self) -> dict[str, str]:
         """Return the tags of a run that is started now, by whomever (see `context`)."""
-        self._run_started = True
         tags = {"nbops.session": self.session, "nbops.seq": str(self.seq)}
         if self.notebook:
             tags |= {"nbops.notebook": self.notebook, "mlflow.source.name": self.notebook}
@@ -192,7 +190,7 @@ class Recorder:
         _current = self
         for event, hook in (("pre_run_cell", self._before), ("post_run_cell", self._after)):
             self.shell.events.register(event, hook)
-        self._guarded(lambda: watch(self._on_read))
+        self._guarded(lambda: watch(self._on_read, self._guarded))
         self._guarded(lambda: self.autologging.watch(self._guarded))
         self._instruments.start()
         self._guarded(self._begin_hooking_cell)
@@ -226,14 +224,13 @@ class Recorder:
 
     def _begin(self, source: str, info: Any) -> None:
         self.seq += 1
-        self._run_started = False
         self.cell_id = self._ids.of(source, info)
         self._guarded(self._secrets.look)
         hidden = is_skipped(source)
         cell = RunningCell(self.seq, source, SKIPPED if hidden else redact_source(source), info, hidden=hidden)
         self._running = cell
         self._guarded(lambda: self.write(start_of(self.shell, cell, self.cell_id)))
-        self._guarded(self.autologging.before_cell)
+        self._guarded(self.autologging.unwatch if hidden else self.autologging.before_cell)
         self._instruments.begin(self.seq, source, hidden=hidden)
 
     def _after(self, result: Any) -> None:
@@ -256,20 +253,16 @@ class Recorder:
         self._guarded(lambda: self._secrets.look(everywhere=cell.redacted != cell.source))
         outcome = how if isinstance(how, Outcome) else outcome_of(cell, how, self.shell.user_ns)
         names = names_in(cell, measured.seen)
+        self._guarded(lambda: self._tables.end(cell.seq, hidden=cell.hidden))
         try:
             self._guarded(lambda: self._instruments.keep_outputs(measured))
-            if self._run_started:
-                self._guarded(lambda: self._attachments.find(cell))
-            if (self._run_started or self._attachments.any_open or self.stage) and not cell.hidden:
+            self._guarded(lambda: self.autologging.after_cell(outcome))
+            if (cell.runs or self.stage) and not cell.hidden:
                 self._guarded(lambda: self._record_models(cell.seq, names.defined | names.changed))
-            self._guarded(self.autologging.after_cell)
         finally:
             self._pause.note(cell.seq, len(measured.steps))
             self.write(end_of(cell, outcome, measured, names, self.shell.user_ns), sync=True)
-        if self.stage is None:
-            for run_id in cell.runs:
-                self._attachments.attach(run_id, cell.seq)
-            self._guarded(lambda: self._attachments.attach_ended(self.seq))
+        self._guarded(lambda: self.autologging.attach(cell.runs, cell.seq, self._background.add))
 
     def _record_models(self, seq: int, names: frozenset[str]) -> None:
         for model in fitted_models(seq, names, self.shell.user_ns):

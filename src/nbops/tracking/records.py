@@ -1,17 +1,13 @@
 """The session file: what a kernel did, one JSON object a line, append-only.
 
 A session's file is ``.nbops/sessions/<session>.jsonl``. Its first line names the format's number; a cell has a
-``start`` line, written before its code runs, and an ``end`` line, on disk before the next cell starts. Each line is
-one ``write`` to a file opened for appending, so a kernel killed at any point leaves whole lines and at most a torn last
-one.
+``start`` line, written before its code runs, and an ``end`` line, written before the next cell starts (see `writer`).
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import platform
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -169,7 +165,7 @@ class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
 
 Record = Session | Start | End | Data | Model | Closed
 _decoder = msgspec.json.Decoder(Record)
-_encoder = msgspec.json.Encoder()
+encode = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
@@ -199,37 +195,6 @@ class SessionLog:
     def models(self) -> list[Model]:
         """All fitted estimators seen, in order."""
         return [model for cell in self.cells for model in cell.models]
-
-
-class Writer:
-    """Appends records to a session's file; usable from several threads.
-
-    A line that couldn't be written whole (a full disk, or a kernel killed before this writer) is ended before the next.
-    """
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self._lock = threading.Lock()
-        self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        size = os.lseek(self._descriptor, 0, os.SEEK_END)
-        self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
-
-    def write(self, record: Record, *, sync: bool = False) -> None:
-        """Append one line; with `sync`, return only when it's on the disk."""
-        with self._lock:
-            line = (b"\n" if self._torn else b"") + _encoder.encode(record) + b"\n"
-            self._torn = True
-            written = os.write(self._descriptor, line)
-            if written < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-            self._torn = False
-        if sync:
-            os.fsync(self._descriptor)
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
 
 
 def read(path: Path) -> SessionLog:

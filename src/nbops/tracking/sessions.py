@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nbops.errors import TrackingError
-from nbops.tracking.records import Closed, Session, SessionLog, Writer, read, read_session
+from nbops.tracking.records import Closed, Session, SessionLog, read, read_session
 from nbops.tracking.store import Store
+from nbops.tracking.writer import Writer
 
 _TAIL = 256
 _STALE = 7 * 24 * 3600.0
