@@ -111,6 +111,7 @@ class Traffic:
         self.database = False
         self._before: State | None = None
         self._scanned = False
+        self._spelled: dict[str, None] = {}
 
     def on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take what Python reports."""
@@ -194,12 +195,15 @@ class Traffic:
             key = self.files.key(text)
             if key is not None and (key in self.ledger.files or self._is_above(key)):
                 found = True
-                self._need(key)
-                self._need_below(key)
+                self._spelled.setdefault(key)
         return found
 
-    def finish(self) -> None:
-        """Find out what was written by what doesn't report."""
+    def finish(self, *, asks: bool) -> None:
+        """Find out what was written by what doesn't report; `asks`: the statement may ask whether a file is there."""
+        for key in self._spelled:
+            if asks or key not in self.written:  # else it's only replaced
+                self._need(key)
+                self._need_below(key)
         if not self._scanned:
             return
         after = self.files.scan()

@@ -296,7 +296,8 @@ def _is_quiet(node: ast.stmt) -> bool:
         return False
     for child in ast.walk(node.value):
         if isinstance(child, ast.Call):
-            if not (isinstance(child.func, ast.Name) and child.func.id in _QUIET):
+            named = child.func.attr if isinstance(child.func, ast.Attribute) else getattr(child.func, "id", "")
+            if named not in (_QUIET if isinstance(child.func, ast.Name) else _REFCOUNTS) or child.keywords:
                 return False
         elif isinstance(child, ast.Await | ast.comprehension | ast.NamedExpr | ast.Starred):
             return False

@@ -36,6 +36,7 @@ _STATE_READERS = frozenset({"get_state", "getstate", "get_rng_state", "bit_gener
 _LASTING_MAGICS = frozenset(
     {"load_ext", "reload_ext", "config", "alias", "alias_magic", "autoreload", "macro", "pylab", "gui"}
 )
+_ASKING = frozenset({"exists", "lexists", "isfile", "is_file", "isdir", "is_dir", "stat", "lstat", "getsize", "getmtime", "access"})  # fmt: skip
 _FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom, io.FileIO, io.BufferedReader)
 _SHOWN = re.compile(r"_\d*$|__$|___$|Out$|_oh$")
 _PLAIN = (bool, int, float, str, type(None))
@@ -213,7 +214,9 @@ class RunningStep:
 
     def _finish_files(self, changed: list[Seen]) -> None:
         traffic = self._traffic
-        traffic.finish()
+        if self.flow.ledger.files:
+            traffic.spelled(self._reached.texts)
+        traffic.finish(asks=not (self.plan.attributes | self._reached.attributes).isdisjoint(_ASKING))
         for seen in self._reached.seen.values():
             if type(seen.value) in _FILES and not self.plan.quiet:
                 name = getattr(seen.value, "name", None)
@@ -228,8 +231,6 @@ class RunningStep:
                 traffic.reads(name)
                 if any(each.value is seen.value or each.root == seen.root for each in changed):
                     traffic.writes(name)
-        if self.flow.ledger.files:
-            traffic.spelled(self._reached.texts)
         self._needs |= traffic.needs
         if traffic.database or not self._reached.packages.isdisjoint(_DATABASES):
             self._use("database")
