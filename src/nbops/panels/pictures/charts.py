@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nbops.panels.pictures import svg
 from nbops.panels.pictures.style import SERIES
+from nbops.tracking.samples import is_of_fold
 from nbops.tracking.schema import Point, RunSummary, Verdict
 
 _ROW = 24.0
@@ -32,8 +33,9 @@ def change_bars(bars: Sequence[Bar], title: str) -> str:
     finite = [abs(share) for share in shares if math.isfinite(share)]
     reach = max([*finite, 1e-9])
     named = 190.0
-    half, middle = 170.0, named + 170.0
-    values = middle + half + 60
+    half, room = 140.0, 58.0
+    middle = named + room + half
+    values = middle + half + room + 8
     parts = [svg.line(middle, 8, middle, _ROW * len(bars) + 8, "axis")]
     for number, (bar, share) in enumerate(zip(bars, shares, strict=True)):
         y = 8 + number * _ROW
@@ -111,26 +113,40 @@ def parallel(runs: Sequence[RunSummary], *, baseline: str | None = None) -> str:
         return ""
     gap, left, top, height = 130.0, 70.0, 34.0, 260.0
     width = left * 2 + gap * (len(axes) - 1)
-    parts = []
+    parts, marks = [], []
     places: list[dict[str, float]] = []
+    names = list(dict.fromkeys(run.name for run in shown))  # where runs are many, those of a name share a colour
     for number, (name, values) in enumerate(axes):
         x = left + gap * number
         drawn, where = _axis(x, top, height, values)
         parts += [
             svg.text(x, 16, name, anchor="middle", kind="head", most=18),
             svg.line(x, top, x, top + height, "axis"),
-            *drawn,
         ]
+        marks += drawn
         places.append(where)
     for number, run in enumerate(shown):
         line = [(left + gap * axis, place[run.run_id]) for axis, place in enumerate(places) if run.run_id in place]
         tip = f"{run.name} ({run.run_id[:8]}): " + ", ".join(
             f"{name} {values.get(run.run_id, '–')}" for name, values in axes
         )
-        kind = f"nb-run nb-s{number % SERIES}{' nb-base' if run.run_id == baseline else ''}"
-        if line:
-            parts.append(svg.path(line, kind, tip))
-    return svg.picture(width, top + height + 14, parts, f"{len(shown)} runs across {len(axes)} params and metrics")
+        colour = (number if len(shown) <= SERIES else names.index(run.name)) % SERIES
+        kind = f"nb-run nb-s{colour}{' nb-base' if run.run_id == baseline else ''}"
+        parts += [svg.path(part, kind, tip) for part in _unbroken(line, gap)]
+    return svg.picture(
+        width, top + height + 14, [*parts, *marks], f"{len(shown)} runs across {len(axes)} params and metrics"
+    )
+
+
+def _unbroken(points: Sequence[tuple[float, float]], gap: float) -> list[list[tuple[float, float]]]:
+    """Return the stretches of a line over neighbouring axes: one that a run has no value on isn't crossed."""
+    parts: list[list[tuple[float, float]]] = []
+    for point in points:
+        if parts and point[0] - parts[-1][-1][0] < 1.5 * gap:
+            parts[-1].append(point)
+        else:
+            parts.append([point])
+    return parts
 
 
 Values = dict[str, str | float]
@@ -147,7 +163,11 @@ def _axes(runs: Sequence[RunSummary]) -> list[tuple[str, Values]]:
             if kind == "params":
                 values = _numbers(values)
             differing = set(values.values())
-            if (len(differing) > 1 or kind == "metrics") and not any(_odd(value) for value in differing):
+            if (
+                len(differing) > 1
+                and not (kind == "metrics" and is_of_fold(name))
+                and not any(_odd(value) for value in differing)
+            ):
                 axes.append((name, values))
         axes.sort(key=lambda axis: (-len(axis[1]), axis[0].startswith("training_"), "__" in axis[0], axis[0]))
         found += axes[: _MOST_AXES // 2]
@@ -175,7 +195,7 @@ def _axis(x: float, top: float, height: float, values: Values) -> tuple[list[str
             word: top + height / 2 if len(words) == 1 else top + height - step * i for i, word in enumerate(words)
         }
         some = words if len(words) <= 12 else [words[0], words[-1]]
-        marks = [svg.text(x + 6, heights[word] + 4, word, kind="soft", most=15) for word in some]
+        marks = [svg.text(x + 6, heights[word] + 4, word, kind="soft nb-on", most=15) for word in some]
         return marks, {run: heights[str(value)] for run, value in values.items()}
     numbers = {run: float(value) for run, value in values.items()}
     low, high = min(numbers.values()), max(numbers.values())
@@ -191,6 +211,6 @@ def _axis(x: float, top: float, height: float, values: Values) -> tuple[list[str
         marked = [10.0**ten for ten in tens]
     else:
         marked = svg.ticks(low, high)
-    return [svg.text(x + 6, at(tick) + 4, svg.short(tick), kind="soft") for tick in marked], {
+    return [svg.text(x + 6, at(tick) + 4, svg.short(tick), kind="soft nb-on") for tick in marked], {
         run: at(value) for run, value in numbers.items()
     }

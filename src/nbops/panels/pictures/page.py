@@ -45,8 +45,8 @@ def page(title: str, body: str) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)}</title><style>{css()}\n"
-        "body { margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }</style></head>"
-        f"<body>{body}</body></html>\n"
+        "body.nbops { background: var(--nb-surface); margin: 2rem auto; padding: 0 1rem; }</style></head>"
+        f'<body class="nbops">{body}</body></html>\n'
     )
 
 
@@ -88,7 +88,7 @@ def overview(
         _section(
             f"Metrics against {runs[0].name}",
             _against_first(found, configured),
-            _matrix(heads, found.metrics, right=True),
+            _matrix(heads, [row for row in found.metrics if not is_of_fold(row.name)], right=True),
         ),
         _section("Histories", _curves(histories or {}, found.runs)),
         _section("Params that differ", _matrix(heads, params)),
@@ -98,7 +98,7 @@ def overview(
 
 def table_of_runs(runs: Sequence[RunSummary], title: str, baseline: str | None = None) -> str:
     """Return a table of runs with their parallel coordinates, as a fragment."""
-    counts = Counter(name for run in runs for name in run.metrics)
+    counts = Counter(name for run in runs for name in run.metrics if not is_of_fold(name))
     metrics = sorted(counts, key=lambda name: (name.startswith("training_"), -counts[name], name))[:6]
     heads = ("run", "status", "started", *metrics, *VERSION_KINDS)
     rows = []
@@ -106,8 +106,8 @@ def table_of_runs(runs: Sequence[RunSummary], title: str, baseline: str | None =
         mark = " <span class='nb-mark'>baseline</span>" if run.run_id == run.baseline else ""
         cells = [
             f"<td><code>{run.run_id[:8]}</code> {escape(run.name)}{mark}</td>",
-            f"<td>{escape(run.status.lower())}</td>",
-            f"<td>{time.strftime('%Y-%m-%d %H:%M', time.localtime(run.started))}</td>",
+            f"<td class=nb-word>{escape(run.status.lower())}</td>",
+            f"<td class=nb-word>{time.strftime('%Y-%m-%d %H:%M', time.localtime(run.started))}</td>",
             *(_judged(run, name) for name in metrics),
             *(f"<td><code>{escape(getattr(run.versions, kind) or '–')}</code></td>" for kind in VERSION_KINDS),
         ]

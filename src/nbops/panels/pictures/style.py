@@ -45,6 +45,7 @@ def css(*, page: bool = True) -> str:
         f"{told[0][:-1]}=true] .nbops, {told[1]} .nbops {{ {light} }}",  # where a theme is told, it counts
         f"{told[0][:-1]}=false] .nbops, {told[2]} .nbops {{ {dark} }}",
     ]
+    rules.append(f"{told[0]} .nbops {{ --nb-surface: var(--jp-layout-color0); }}")
     for number in range(SERIES):
         rules.append(f".nbops .nb-s{number} {{ stroke: var(--nb-{number}); }}")
         rules.append(
