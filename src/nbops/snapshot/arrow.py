@@ -72,27 +72,31 @@ class _Hasher(Protocol):
 
 
 class _Nulls:
-    """Where the nulls are, and how many values there are."""
+    """Where the nulls are, and how many values there are.
+
+    A byte for each value up to the last null: chunks without nulls only count, until a later one has some.
+    """
 
     def __init__(self) -> None:
         self._running = new_hash()
         self._length = 0
-        self._count = 0
+        self._waiting = 0
 
     def update(self, array: pa.Array) -> np.ndarray[Any, Any] | None:
         """Take a chunk's, and return its mask if it has any."""
-        import numpy as np
-
-        start, self._length = self._length, self._length + len(array)
+        self._length += len(array)
         if not array.null_count:
+            self._waiting += len(array)
             return None
-        self._count += array.null_count
-        mask: np.ndarray[Any, Any] = array.is_null().to_numpy(zero_copy_only=False)
-        self._running.update((np.flatnonzero(mask) + start).data)
+        mask = _null_mask(array)
+        after = int(mask[::-1].argmax())
+        self._running.update(bytes(self._waiting))
+        self._running.update(mask[: len(mask) - after].view("uint8").data)
+        self._waiting = after
         return mask
 
     def digest(self) -> bytes:
-        return f"{self._length} {self._count} ".encode() + bytes(self._running.digest())
+        return f"{self._length} ".encode() + bytes(self._running.digest())
 
 
 class _Empty:
@@ -143,9 +147,10 @@ class _Bits:
         self._running, self._nulls = new_hash(), _Nulls()
 
     def update(self, array: pa.Array) -> None:
-        self._nulls.update(array)
-        filled = array.fill_null(False) if array.null_count else array
-        update_numbers(self._running, filled.to_numpy(zero_copy_only=False))
+        mask = self._nulls.update(array)
+        if not len(array):
+            return
+        update_numbers(self._running, _bits(array, 1), mask)
 
     def digest(self) -> bytes:
         return self._nulls.digest() + bytes(self._running.digest())
@@ -271,6 +276,25 @@ def _hasher(kind: pa.DataType) -> _Hasher:
         return _Fixed(kind)
     except ValueError as error:  # no width: a type of a later pyarrow
         raise UnknownContent(str(kind)) from error
+
+
+def _null_mask(array: pa.Array) -> np.ndarray[Any, Any]:
+    """Return for each value whether it's null; six times as fast as by Arrow's own way to NumPy."""
+    import numpy as np
+
+    if array.buffers()[0] is not None:
+        return np.equal(_bits(array, 0), 0)
+    mask: np.ndarray[Any, Any] = array.is_null().to_numpy(zero_copy_only=False)  # a layout without a bitmap
+    return mask
+
+
+def _bits(array: pa.Array, buffer: int) -> np.ndarray[Any, Any]:
+    """Return a byte, 0 or 1, for each of an array's bits in one of its buffers."""
+    import numpy as np
+
+    first, skipped = divmod(array.offset, 8)
+    packed = np.frombuffer(array.buffers()[buffer], "uint8")[first : (array.offset + len(array) + 7) // 8]
+    return np.unpackbits(packed, bitorder="little")[skipped : skipped + len(array)]
 
 
 def _with_offsets(array: pa.Array) -> tuple[pa.Array, bool]:
