@@ -20,7 +20,7 @@ from nbops.tracking.journal.file import Appender, Journal
 from nbops.tracking.journal.spool import Spool
 from nbops.tracking.journal.starting import start_worker
 
-_GRACE = 3.0
+_GRACE = 2.0
 _WATCH_EVERY = 5.0
 
 _current: Outbox | None = None
