@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import json
 import os
 import threading
@@ -37,6 +36,7 @@ _RICHEST = (
 _PLAIN = "text/plain"
 _BINARY = ("image/", "audio/", "video/", "application/pdf")
 _MOST_OUTPUTS = 200
+_PIECES = 5000
 _MOST_BYTES = 16  # times the limit of one output, for all of a cell's displays
 _CUT = "\n[… {} bytes are not kept …]\n"
 
@@ -52,28 +52,33 @@ class Text:
 
     def __init__(self, limit: int) -> None:
         self._half = limit // 2
-        self._head = io.StringIO()
-        self._tail = io.StringIO()
+        self._head: list[str] = []
+        self._room = self._half
+        self._tail: list[str] = []
+        self._held = 0
         self.size = 0
 
     def add(self, piece: str) -> None:
         """Append a piece."""
         self.size += len(piece) if piece.isascii() else len(piece.encode("utf-8", "replace"))
-        room = self._half - self._head.tell()
-        if room > 0:
-            self._head.write(piece[:room])
-            piece = piece[room:]
-        if not piece:
-            return
-        self._tail.write(piece[-self._half :])
-        if self._tail.tell() > 2 * self._half:
-            end = self._tail.getvalue()[-self._half :]
-            self._tail = io.StringIO()
-            self._tail.write(end)
+        if self._room > 0:
+            self._head.append(piece[: self._room])
+            self._room -= len(self._head[-1])
+            piece = piece[len(self._head[-1]) :]
+            if len(self._head) > _PIECES:
+                self._head = ["".join(self._head)]
+        if len(piece) >= self._half:
+            self._tail, self._held = [piece[len(piece) - self._half :]], self._half
+        elif piece:
+            self._tail.append(piece)
+            self._held += len(piece)
+            if self._held > 2 * self._half or len(self._tail) > _PIECES:
+                self._tail = ["".join(self._tail)[-self._half :]]
+                self._held = len(self._tail[0])
 
     def kept(self, masked: Callable[[str], str]) -> tuple[bytes, int]:
         """Return what is kept, redacted, and how many bytes of it are the text's own."""
-        head, tail = self._head.getvalue(), self._tail.getvalue()
+        head, tail = "".join(self._head), "".join(self._tail)
         if self.size <= 2 * self._half:
             content = masked(head + tail).encode("utf-8", "replace")
             return content, len(content)

@@ -1,27 +1,30 @@
-"""Where a cell's outputs are seen on their way: in a kernel at its session, in a plain shell at the streams.
+"""Where a cell's outputs are seen on their way, in the thread that shows them: nothing is waited for, nothing is changed.
 
-A kernel sends everything that it shows as messages, each with the request that it belongs to: the session's ``send`` is
-followed by a look at the message. Printed text comes in large pieces from the kernel's own thread, so printing costs
-nothing more; before a cell's end that thread is waited for if something was printed. In a plain shell the streams'
-``write``, the publisher and the display hook are followed. What a cell captures (`%%capture`, another ``sys.stdout``) is
-shown nowhere, and isn't seen.
+Printed text is seen at the streams' ``write``: in a kernel those that lead to the front end, whatever ``sys.stdout`` is
+now, else those of the moment. What is displayed is seen in a kernel as a message of its session, elsewhere at the
+publisher and the display hook. A message and a write carry the request that they belong to: what a thread of an earlier
+cell shows isn't this cell's. What a cell captures (`%%capture`) is shown nowhere, and isn't seen.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 from nbops.tracking.outputs import Shown
 
 _Guard = Callable[[Callable[[], None]], None]
-_SEEN = frozenset({"stream", "display_data", "update_display_data", "execute_result", "clear_output"})
+_SEEN = frozenset({"display_data", "update_display_data", "execute_result", "clear_output"})
+_NAMES = ("stdout", "stderr")
+_PATIENCE = 0.05
 
 
 class Tap:
-    """Leads what a shell shows to a cell's `Shown`; the base sees nothing.
+    """Leads what a shell shows to a cell's `Shown`.
 
     Parameters
     ----------
@@ -36,9 +39,10 @@ class Tap:
         self._guard = guard
         self._shown: Shown | None = None
         self._pid = os.getpid()
+        self._followed: list[tuple[Any, Any, Any]] = []
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Begin to follow what is displayed."""
 
     def stop(self) -> None:
         """Follow no more."""
@@ -46,10 +50,44 @@ class Tap:
     def begin(self, shown: Shown) -> None:
         """Lead to `shown` what is shown from now on."""
         self._shown = shown
+        for name in _NAMES:
+            self._guard(lambda name=name: self._follow(name, self._stream(name)))  # type: ignore[misc]
 
     def end(self) -> None:
-        """Return when all that was shown is in `shown`, and lead there no more."""
+        """Lead there no more."""
+        for stream, write, before in self._followed:
+            if stream.__dict__.get("write") is write:
+                if before is None:
+                    del stream.write
+                else:
+                    stream.write = before  # IPython's own, for this cell
+        self._followed = []
         self._shown = None
+
+    def _stream(self, name: str) -> Any:
+        return getattr(sys, name, None)
+
+    def _belongs(self, stream: Any) -> bool:
+        """Whether what is written to a stream now is the cell's own output."""
+        raise NotImplementedError
+
+    def _follow(self, name: str, stream: Any) -> None:
+        attributes = getattr(stream, "__dict__", None)
+        inner = getattr(stream, "write", None)
+        if attributes is None or inner is None:
+            return
+
+        def write(text: Any, *args: Any, **kw: Any) -> Any:
+            answer = inner(text, *args, **kw)
+            try:
+                if (shown := self._shown) is not None and isinstance(text, str) and self._belongs(stream):
+                    shown.write(name, text)
+            except Exception:  # noqa: BLE001  # it's logged; the text has been written
+                self._guard(_raise_again)
+            return answer
+
+        self._followed.append((stream, write, attributes.get("write")))
+        stream.write = write
 
 
 def tap_of(shell: Any, guard: _Guard) -> Tap:
@@ -61,13 +99,14 @@ def tap_of(shell: Any, guard: _Guard) -> Tap:
 
 
 class KernelTap(Tap):
-    """Sees the messages that a kernel sends."""
+    """Sees the streams that lead to the front end, and the messages that the kernel sends there."""
 
     def __init__(self, shell: Any, guard: _Guard) -> None:
         super().__init__(shell, guard)
         self._session = shell.kernel.session
         self._request: str | None = None
-        self._streams = [_Flag(name) for name in ("stdout", "stderr")]
+        found = {name: getattr(sys, name) for name in _NAMES}
+        self._streams = {name: stream for name, stream in found.items() if hasattr(stream, "parent_header")}
 
     def start(self) -> None:
         self._send = self._session.send
@@ -79,32 +118,35 @@ class KernelTap(Tap):
 
     def begin(self, shown: Shown) -> None:
         self._request = _id_of(self._shell.kernel.get_parent("shell"))
-        for stream in self._streams:
-            stream.watch()
         super().begin(shown)
 
     def end(self) -> None:
-        for stream in self._streams:
-            stream.settle()
+        for stream in self._streams.values():
+            _drain(stream)
         super().end()
+
+    def _stream(self, name: str) -> Any:
+        return self._streams.get(name)
+
+    def _belongs(self, stream: Any) -> bool:
+        return stream.parent_header.get("msg_id") == self._request and os.getpid() == self._pid
 
     def _sending(
         self, stream: Any, message: Any, content: Any = None, parent: Any = None, *args: Any, **kw: Any
     ) -> Any:
-        sent = self._send(stream, message, content, parent, *args, **kw)
         if (shown := self._shown) is not None:
             self._guard(lambda: self._look(shown, message, content, parent))
-        return sent
+        return self._send(stream, message, content, parent, *args, **kw)
 
     def _look(self, shown: Shown, message: Any, content: Any, parent: Any) -> None:
         if isinstance(message, dict):
             kind, content, parent = message["header"]["msg_type"], message["content"], message["parent_header"]
         else:
             kind = message
-        if kind not in _SEEN or _id_of(parent) != self._request or os.getpid() != self._pid:
-            return
-        if kind == "stream":
+        if kind == "stream" and content["name"] not in self._streams:  # it was replaced before nbops came
             shown.write(content["name"], content["text"])
+        elif kind not in _SEEN or _id_of(parent) != self._request or os.getpid() != self._pid:
+            return
         elif kind == "clear_output":
             shown.clear(bool(content.get("wait")))
         else:
@@ -116,49 +158,6 @@ class KernelTap(Tap):
             )
 
 
-def _id_of(message: Any) -> str | None:
-    """Return the id of a message, or of its header."""
-    header = (message or {}).get("header", message) or {}
-    found = header.get("msg_id")
-    return None if found is None else str(found)
-
-
-class _Flag:
-    """Tells whether a kernel's stream was written to since the cell began, and waits for what was."""
-
-    def __init__(self, name: str) -> None:
-        self._stream = getattr(sys, name)
-        self._written = False
-        self._write: Callable[[str], Any] | None = None
-        self._own: Any = None
-
-    def watch(self) -> None:
-        if self._own is not None or not hasattr(self._stream, "pub_thread"):  # replaced before nbops came
-            return
-        self._written = False
-        self._own = self._stream.__dict__.get("write", self)
-        self._write = inner = self._stream.write
-
-        def write(text: str) -> Any:
-            self._written = True
-            return inner(text)
-
-        self._mine = write
-        self._stream.write = write
-
-    def settle(self) -> None:
-        if self._own is None:
-            return
-        before, self._own = self._own, None
-        if self._stream.__dict__.get("write") is self._mine:
-            if before is self:
-                del self._stream.write
-            else:
-                self._stream.write = before  # IPython's own, for this cell
-        if self._written:
-            self._stream.flush()
-
-
 class ShellTap(Tap):
     """Sees what is written, published and displayed in a shell without a kernel."""
 
@@ -167,7 +166,6 @@ class ShellTap(Tap):
     def __init__(self, shell: Any, guard: _Guard) -> None:
         super().__init__(shell, guard)
         self._rich = 0
-        self._replaced: list[tuple[Any, Any, bool]] = []
 
     def start(self) -> None:
         hook, publisher = self._shell.displayhook, self._shell.display_pub
@@ -207,36 +205,35 @@ class ShellTap(Tap):
             self._hook.__dict__.pop(name, None)
 
     def begin(self, shown: Shown) -> None:
-        super().begin(shown)
         self._rich = 0
-        for name in ("stdout", "stderr"):
-            self._guard(lambda name=name: self._follow(name, getattr(sys, name)))  # type: ignore[misc]
+        super().begin(shown)
 
-    def end(self) -> None:
-        for stream, before, own in self._replaced:
-            if own:
-                stream.write = before
-            else:
-                stream.__dict__.pop("write", None)
-        self._replaced = []
-        super().end()
-
-    def _follow(self, name: str, stream: Any) -> None:
-        inner = getattr(stream, "write", None)
-        attributes = getattr(stream, "__dict__", None)
-        if inner is None or attributes is None:
-            return
-        own = "write" in attributes
-
-        def write(text: Any, *args: Any, **kw: Any) -> Any:
-            answer = inner(text, *args, **kw)
-            if not self._rich and isinstance(text, str) and not getattr(self._shell, "showing_traceback", False):
-                self._see(lambda shown: shown.write(name, text))
-            return answer
-
-        stream.write = write
-        self._replaced.append((stream, inner, own))
+    def _belongs(self, stream: Any) -> bool:
+        return not self._rich and not getattr(self._shell, "showing_traceback", False) and os.getpid() == self._pid
 
     def _see(self, look: Callable[[Shown], None]) -> None:
         if (shown := self._shown) is not None and os.getpid() == self._pid:
             self._guard(lambda: look(shown))
+
+
+def _id_of(message: Any) -> str | None:
+    """Return the id of a message, or of its header."""
+    header = (message or {}).get("header", message) or {}
+    found = header.get("msg_id")
+    return None if found is None else str(found)
+
+
+def _drain(stream: Any) -> None:
+    """Wait a moment for what a child process has written, which a thread of the kernel reads from a pipe."""
+    pipe = getattr(stream, "_fid", None)
+    if pipe is None or not hasattr(select, "poll"):
+        return
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
+    deadline = time.monotonic() + _PATIENCE
+    while waiting.poll(0) and time.monotonic() < deadline:
+        time.sleep(0.0005)
+
+
+def _raise_again() -> None:
+    raise  # the exception being handled, for the guard
