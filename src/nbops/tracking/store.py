@@ -222,7 +222,7 @@ class Store:
         """
         run = self.client.get_run(self.resolve(ref))
         experiment = self.client.get_experiment(run.info.experiment_id)
-        artifacts = sorted(self._artifacts(run.info.run_id))
+        artifacts = sorted(self.artifacts(run.info.run_id))
         return RunDetail(
             summary=judged(self, [summary_of(run, experiment.name)], [experiment])[0],
             tags=dict(run.data.tags),
@@ -260,9 +260,10 @@ class Store:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
 
-    def _artifacts(self, run_id: str, below: str | None = None) -> Iterable[str]:
+    def artifacts(self, run_id: str, below: str | None = None) -> Iterable[str]:
+        """Yield the paths of a run's artifacts, those of folders too."""
         for item in self.client.list_artifacts(run_id, below):
             if item.is_dir:
-                yield from self._artifacts(run_id, item.path)
+                yield from self.artifacts(run_id, item.path)
             else:
                 yield item.path
