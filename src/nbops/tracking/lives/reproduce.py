@@ -27,6 +27,7 @@ from nbops.tracking.lives import guard, kernels
 from nbops.tracking.lives.judge import Check, Evidence, checks, first_differing, first_seen
 from nbops.tracking.lives.layout import lay_out, sources_of
 from nbops.tracking.lives.origin import Origin, origin_of
+from nbops.tracking.lives.places import recorded_root
 from nbops.tracking.lives.replay import PROBE_ID, Replayed, keep_records, probe, probed, replay, shown_as
 from nbops.tracking.lives.restore import is_masked
 from nbops.tracking.lives.scratch import MAX_COPY, Scratch, scratch_of
@@ -217,11 +218,16 @@ def _notebook(store: Store, origin: Origin, scratch: Scratch) -> Document:
     """Return the recipe as a notebook whose paths into the project lead to the copy."""
     commit = origin.run.snapshot.get("code", {}).get("commit")
     made = lay_out(origin.recipe.pieces, sources=sources_of(store.project.root, origin.notebook, commit))
-    cells = [{**cell, "source": scratch.led_here(cell["source"])} for cell in made.cells if cell["cell_type"] == "code"]
+    then = recorded_root(origin.recipe, store.project.root)  # another clone may lie elsewhere
+    cells = [
+        {**cell, "source": scratch.led_here(cell["source"].replace(then, str(store.project.root)))}
+        for cell in made.cells
+        if cell["cell_type"] == "code"
+    ]
     if origin.stage:
-        for piece in origin.recipe.pieces:
-            if piece.cell_id == INJECTED_ID:
-                _make_staging_folders(scratch.led_here(piece.source), scratch)
+        for cell in cells:
+            if cell["id"] == INJECTED_ID:
+                _make_staging_folders(cell["source"], scratch)
         names = [name for name in origin.run.summary.metrics if name.isidentifier()]
         cells.append(probe({name: name for name in names}))
     return document.new(cells, kernel=made.kernel)

@@ -18,6 +18,7 @@ from nbops.notebook.document import Document, write
 from nbops.tracking.lives.inputs import InputState, input_states
 from nbops.tracking.lives.layout import lay_out, sources_of
 from nbops.tracking.lives.origin import Origin, origin_of
+from nbops.tracking.lives.places import relocated
 from nbops.tracking.lives.shown import shown_outputs
 from nbops.tracking.recipe import Recipe
 from nbops.tracking.redact import MASK
@@ -96,7 +97,7 @@ def restore(
         raise TrackingError(
             "there is a file already", where=str(path), remedy="--force writes over it, -o names another file"
         )
-    made = restored_document(store, origin, kind)
+    made = restored_document(store, origin, kind, path.parent)
     try:
         write(path, made)
     except OSError as error:
@@ -113,9 +114,12 @@ def restore(
     )
 
 
-def restored_document(store: Store, origin: Origin, kind: Kind = "recipe") -> Document:
-    """Return a run's notebook without writing it."""
+def restored_document(store: Store, origin: Origin, kind: Kind = "recipe", folder: Path | None = None) -> Document:
+    """Return a run's notebook, for `folder` (default: where its own notebook lies), without writing it."""
     kept = pieces_of(origin, kind)
+    if origin.stage:
+        folder = folder or default_path(store, origin).parent
+        kept = relocated(kept, store.project.root, folder, origin.run.summary.run_id)
     commit = origin.run.snapshot.get("code", {}).get("commit")
     outputs = (
         (lambda piece: shown_outputs(store.project, origin.cells.get(piece.seq), piece.seq)) if origin.log else None
