@@ -31,7 +31,8 @@ def shell(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interac
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"
-    shell = InteractiveShell(config=config)
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance(config=config)  # what `display` asks for
     before = dict(os.environ)  # MLflow tells child processes its settings by variables
     yield shell
     if active := recorder.current():
@@ -62,7 +63,8 @@ class Kernel:
 
     def start(self) -> Kernel:
         self.manager = KernelManager(kernel_name="python3")
-        self.manager.start_kernel(cwd=str(self.folder), env={**os.environ, **self.environment})
+        outside = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+        self.manager.start_kernel(cwd=str(self.folder), env={**outside, **self.environment})
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=30)

@@ -17,10 +17,13 @@ from typing import Any
 
 from nbops.tracking.outputs import Shown
 
+if sys.platform != "win32":
+    import resource
+
 _Guard = Callable[[Callable[[], None]], None]
 _SEEN = frozenset({"display_data", "update_display_data", "execute_result", "clear_output"})
 _NAMES = ("stdout", "stderr")
-_PATIENCE = 0.05
+_PATIENCE, _MOMENT = 0.05, 0.003
 
 
 class Tap:
@@ -105,6 +108,7 @@ class KernelTap(Tap):
         super().__init__(shell, guard)
         self._session = shell.kernel.session
         self._request: str | None = None
+        self._children = 0
         found = {name: getattr(sys, name) for name in _NAMES}
         self._streams = {name: stream for name, stream in found.items() if hasattr(stream, "parent_header")}
 
@@ -118,9 +122,12 @@ class KernelTap(Tap):
 
     def begin(self, shown: Shown) -> None:
         self._request = _id_of(self._shell.kernel.get_parent("shell"))
+        self._children = _children()
         super().begin(shown)
 
     def end(self) -> None:
+        if _children() != self._children:
+            time.sleep(_MOMENT)
         for stream in self._streams.values():
             _drain(stream)
         super().end()
@@ -223,8 +230,13 @@ def _id_of(message: Any) -> str | None:
     return None if found is None else str(found)
 
 
+def _children() -> int:
+    """Return a number that changes when a child process has ended."""
+    return 0 if sys.platform == "win32" else resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
+
+
 def _drain(stream: Any) -> None:
-    """Wait a moment for what a child process has written, which a thread of the kernel reads from a pipe."""
+    """Wait for what a child process has written, which a thread of the kernel reads from a pipe."""
     pipe = getattr(stream, "_fid", None)
     if pipe is None or not hasattr(select, "poll"):
         return
