@@ -1,17 +1,22 @@
 """Ended runs, copied from the store to the trackers that nbops.toml names.
 
 Copying starts from the store rather than from what a kernel calls, so that nothing is missing in a mirror, whoever logged it:
-autologging, a pipeline, ``mlflow`` by hand. It is done where nobody waits, by the process that replays journals. A run that a
-tracker has taken says so by its tag ``nbops.mirrored``; one that it couldn't take is written to nbops' log and tried again.
+autologging, a pipeline, ``mlflow`` by hand. It is done where nobody waits, ``python -m nbops.tracking.mirroring PROJECT``,
+which the process that replays journals starts now and then. A run that a tracker has taken says so by its tag
+``nbops.mirrored``; one that it couldn't take is written to nbops' log and tried again.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from nbops.project import Project
 from nbops.tracking import search
 from nbops.tracking.entities import dataset_of, summary_of
 from nbops.tracking.failures import log_failure
@@ -36,6 +41,33 @@ def catch_up(store: Store) -> int:
     except Exception:  # noqa: BLE001  # a mirror never breaks tracking
         log_failure(store.project)
     return made
+
+
+def start(project: Project) -> None:
+    """Have a process of its own catch up, if there are mirrors; returns at once."""
+    if not mirror_names(project):
+        return
+    subprocess.Popen(
+        [sys.executable, "-m", "nbops.tracking.mirroring", str(project.root)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def main(root: str) -> None:
+    """Catch up until there is nothing left; a second process leaves it to the first."""
+    from filelock import FileLock, Timeout
+
+    os.nice(10)
+    project = Project.find(root)
+    try:
+        with FileLock(project.state / "mirror.lock", timeout=0):
+            while catch_up(Store(project)):
+                pass
+    except Timeout:
+        return
 
 
 def copy(store: Store, run: Run, experiment: str, tracker: Tracker) -> None:
@@ -85,3 +117,7 @@ def _missing(store: Store, name: str) -> Iterator[Run]:
 
 def _has(run: Run) -> list[str]:
     return [name for name in run.data.tags.get(TAG, "").split(", ") if name]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

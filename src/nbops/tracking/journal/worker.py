@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbops.project import Project
+from nbops.tracking import mirroring
 from nbops.tracking.failures import guarded, log_failure
 from nbops.tracking.journal import settling
 from nbops.tracking.journal.file import Journal, is_alive
@@ -29,12 +30,13 @@ _BATCH = 5000
 _LONGEST_PAUSE = 30.0
 _AFTER_THE_KERNEL = 60.0
 _WARM_AFTER = 0.3
+_MIRROR_EVERY = 30.0
 
 
 def main(root: str, session: str) -> None:
     """Replay a session's journal."""
     settling.never_here()
-    os.nice(10)
+    os.nice(5)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
@@ -54,6 +56,7 @@ class _Worker:
         self.offset = journal.replayed()
         self._replay: Replay | None = None
         self._looked = 0.0
+        self._mirrored = time.monotonic()
         self._alive = True
         self._parent = os.getppid()
         self._gone_since: float | None = None
@@ -67,7 +70,11 @@ class _Worker:
                 continue
             if moved is not None and not self._kernel_lives() and self.offset >= self.journal.size():
                 self.journal.remove()
+                guarded(self.project, lambda: mirroring.start(self.project))
                 return
+            if self._replay and time.monotonic() - self._mirrored > _MIRROR_EVERY:
+                self._mirrored = time.monotonic()
+                guarded(self.project, lambda: mirroring.start(self.project))
             if moved is None and self._gave_up():
                 return
             if self._replay is None and time.monotonic() - began > _WARM_AFTER:
