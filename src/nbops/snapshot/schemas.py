@@ -11,10 +11,10 @@ def schema_of(table: Any) -> dict[str, str]:
         return {str(name): _of_pandas(column.dtype) for name, column in table.items()}
     if hasattr(table, "iloc"):
         return {str(table.name): _of_pandas(table.dtype)}
-    if hasattr(table, "schema") and hasattr(table, "num_columns"):
-        return {field.name: _of_arrow(str(field.type)) for field in table.schema}
-    if hasattr(table, "collect_schema"):  # polars; for a lazy frame only what is known of it
+    if hasattr(table, "collect_schema"):  # polars
         return {name: _of_arrow(str(kind).lower()) for name, kind in table.collect_schema().items()}
+    if hasattr(table, "schema") and type(table).__module__.startswith("pyarrow"):
+        return {field.name: _of_arrow(str(field.type)) for field in table.schema}
     if hasattr(table, "dtype") and hasattr(table, "shape") and hasattr(table.dtype, "kind"):
         width = table.shape[1] if len(table.shape) == 2 else 1
         return {str(number): _of_pandas(table.dtype) for number in range(min(width, _WIDEST))}

@@ -25,6 +25,8 @@ _THEIRS = frozenset(
     }
 )  # fmt: skip
 _DEEPEST = 100
+_IPYTHONS_OPEN = "_modified_open"
+"""What `open` is in a cell."""
 
 
 def is_data_path(path: str) -> bool:
@@ -47,7 +49,7 @@ def is_users_call(frame: FrameType | None) -> bool:
         module = str(names.get("__name__", ""))
         if module == "__main__":
             return True
-        if module.partition(".")[0] in _THEIRS:
+        if module.partition(".")[0] in _THEIRS and frame.f_code.co_name != _IPYTHONS_OPEN:
             return False
         frame = frame.f_back
     return True
