@@ -55,7 +55,9 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(project: Project, sta
         assert kernel.run(cell).status == "ok"
     wait(lambda: workers(project))
     kernel.run(FITS)
-    kernel.run("with mlflow.start_run(run_name='mine'):\n    mlflow.log_metric('m', 1)\n    mlflow.log_text('x', 'x.txt')")
+    kernel.run(
+        "with mlflow.start_run(run_name='mine'):\n    mlflow.log_metric('m', 1)\n    mlflow.log_text('x', 'x.txt')"
+    )
     store = Store(project)
     for _ in range(3):  # wherever it is by then
         time.sleep(0.7)
@@ -105,8 +107,10 @@ def test_a_killed_kernel_leaves_all_that_is_a_second_old(project: Project, start
 @contextmanager
 def mlflow_server(folder: Path, port: int) -> Iterator[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-        + ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--artifacts-destination", str(folder / "a")],
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+            *("--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--artifacts-destination", str(folder / "a")),
+        ],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -161,15 +165,15 @@ def test_a_server_that_is_away_delays_no_cell_and_gets_it_all_later(
         wait(lambda: not journals(project))
 
 
-
-
 def test_a_full_disk_stops_no_cell_and_loses_nothing_small(project: Project, start_kernel: Start) -> None:
     kernel = start_kernel()
     for cell in ("%load_ext nbops", DATA, "mlflow.start_run(run_name='mine');"):
         assert kernel.run(cell).status == "ok"
     size = next(iter(journals(project))).size()
     kernel.run(f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({size + 150}, resource.RLIM_INFINITY))")
-    reply = kernel.run("for i in range(20):\n    mlflow.log_metric('m', i, step=i, timestamp=1 + i)\nRidge().fit(X, y).coef_")
+    reply = kernel.run(
+        "for i in range(20):\n    mlflow.log_metric('m', i, step=i, timestamp=1 + i)\nRidge().fit(X, y).coef_"
+    )
     assert (reply.status, "array" in reply.text) == ("ok", True)
     kernel.run("resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))")
     kernel.run("mlflow.log_metric('m', 20, step=20)")

@@ -21,6 +21,7 @@ from typing import Any
 from nbops.tracking.journal import replayed, requirements
 from nbops.tracking.journal.entries import Evaluated, Fit, Held, Score
 from nbops.tracking.journal.real import Real
+from nbops.tracking.journal.sklearn_hooks import is_public
 from nbops.tracking.schema import DatasetVersion
 
 FIT_TAG = "nbops.fit"
@@ -45,29 +46,39 @@ class FitReplay:
         self.real = real
         self.path: list[str] = []
         self._ready = False
+        self._kinds: set[type] = set()
         self._now: tuple[Any, bool] | None = None
         self._commands: dict[str, dict[str, str]] = defaultdict(dict)
 
     def prepare(self) -> None:
-        """Switch MLflow's autologging on, over methods that restore instead of fit."""
+        """Import MLflow's autologging and mend what takes long in it."""
         if self._ready:
             return
         import mlflow
-        import mlflow.sklearn
+        import mlflow.sklearn.utils
 
         mlflow.set_tracking_uri(self.real.project.tracking_uri)
         mlflow.set_registry_uri(self.real.project.tracking_uri)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for kind in mlflow.sklearn._gen_estimators_to_patch():
-                for name in ("fit", "fit_transform", "fit_predict"):
-                    self._restore_instead(kind, name)
-            requirements.replace_inference()
-            mlflow.sklearn.utils._is_plotting_supported = lambda: False
-            mlflow.sklearn.autolog(
-                silent=True, serialization_format="cloudpickle", disable_for_unsupported_versions=False
-            )
+        requirements.replace_inference()
+        mlflow.sklearn.utils._is_plotting_supported = lambda: False
         self._ready = True
+
+    def _switch_on(self, estimator: Any) -> None:
+        """Switch MLflow's autologging on for an estimator's class, over methods that restore instead of fit.
+
+        MLflow would import all of scikit-learn to patch each of its classes: it's shown those that are needed.
+        """
+        import mlflow.sklearn
+
+        fresh = [kind for kind in type(estimator).__mro__ if is_public(kind) and kind not in self._kinds]
+        if not fresh:
+            return
+        self._kinds |= set(fresh)
+        for kind in fresh:
+            for name in ("fit", "fit_transform", "fit_predict"):
+                self._restore_instead(kind, name)
+        mlflow.sklearn._gen_estimators_to_patch = lambda: list(self._kinds)
+        mlflow.sklearn.autolog(silent=True, serialization_format="cloudpickle", disable_for_unsupported_versions=False)
 
     def fit(self, entry: Fit) -> None:
         """Log a fit."""
@@ -81,6 +92,16 @@ class FitReplay:
                 text = f"training metrics and dataset, because of {entry.unrecorded}"
                 client.set_tag(run_id, "nbops.unrecorded", text[:5000])
             self._log_frames(client, run_id, entry)
+        self._finish(client, run_id, entry)
+        (self.real.journal.spool / entry.estimator.file).unlink(missing_ok=True)
+
+    def give_up(self, entry: Fit, error: Exception) -> None:
+        """End the run of a fit that can't be logged, and have it say so; the pickle stays where it is."""
+        client, run_id = self.real.client(entry.uri), self.real.run_id(entry.run_id)
+        client.set_tag(run_id, "nbops.unrecorded", f"the fit: {type(error).__name__}: {error}"[:5000])
+        self._finish(client, run_id, entry)
+
+    def _finish(self, client: Any, run_id: str, entry: Fit) -> None:
         if entry.managed:
             from mlflow.entities import RunStatus
 
@@ -88,7 +109,6 @@ class FitReplay:
                 run_id, run_status=RunStatus.from_string(entry.status), end_time=entry.ended, run_name=None
             )
         self.real.note(f"{_DONE}{entry.fit_id}", "yes")
-        (self.real.journal.spool / entry.estimator.file).unlink(missing_ok=True)
 
     def evaluated(self, entry: Evaluated) -> None:
         """Log a dataset that a recorded model predicted, as MLflow's ``predict`` does."""
@@ -128,6 +148,7 @@ class FitReplay:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
+                self._switch_on(estimator)
                 estimator.fit(given[0], given[1], **weights)
         except Refitted:
             pass

@@ -108,6 +108,8 @@ class Replay:
                     raise
                 if is_for_good(error) or attempt == _TRIES - 1:
                     log_failure(self.real.project)
+                    if isinstance(entry, Fit):
+                        self._fits.give_up(entry, error)
                     return
 
     def _do(self, entry: Entry) -> None:

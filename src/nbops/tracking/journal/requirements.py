@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+_KNOWN = frozenset({"__main__", "cloudpickle", "joblib", "numpy", "pandas", "scipy", "sklearn"})  # what these bring is always there
 _ALWAYS = ("mlflow", "cloudpickle", "numpy", "pandas", "scikit-learn", "scipy")
 
 
@@ -24,13 +25,12 @@ def replace_inference() -> None:
 
 def requirements_of(model: bytes) -> list[str]:
     """Return the pinned requirements of a pickled model."""
-    from nbops.snapshot.environment import module_distributions
-
-    by_module = module_distributions()
     needed = set(_ALWAYS)
-    for module in modules_of(model):
-        if module not in sys.stdlib_module_names:
-            needed.update(by_module.get(module, ()))
+    if others := modules_of(model) - _KNOWN - sys.stdlib_module_names:
+        from nbops.snapshot.environment import module_distributions
+
+        by_module = module_distributions()
+        needed.update(name for module in others for name in by_module.get(module, ()))
     pinned = []
     for name in sorted(needed, key=str.lower):
         try:

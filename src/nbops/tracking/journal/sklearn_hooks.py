@@ -83,11 +83,12 @@ def is_possible() -> bool:
 def covered(kind: type) -> bool:
     """Whether MLflow's autologging would log a fit of this class: a public estimator of scikit-learn, or one derived from it."""
     if kind not in _covered:
-        _covered[kind] = any(_is_public(base) for base in kind.__mro__)
+        _covered[kind] = any(is_public(base) for base in kind.__mro__)
     return _covered[kind]
 
 
-def _is_public(kind: type) -> bool:
+def is_public(kind: type) -> bool:
+    """Whether MLflow's autologging covers this class itself."""
     module = kind.__module__
     if not module.startswith("sklearn.") or module.startswith(_EXCLUDED) or kind.__name__.startswith("_"):
         return False
