@@ -15,6 +15,7 @@ _SHELLS = frozenset(
      "__vsc_ipynb_file__", "open"}
 )  # fmt: skip
 _INPUT = re.compile(r"_i\d+$")
+_MAY_BE_LARGE = frozenset({"ndarray", "DataFrame", "Series", "Tensor"})
 _LARGE = 64 << 20
 _MISSING = object()
 
@@ -34,7 +35,7 @@ class Before:
             return
         self._values = dict(namespace)
         for name, value in namespace.items():
-            if type(value).__module__.startswith(("numpy", "pandas", "torch")) and _is_large(value):
+            if type(value).__name__ in _MAY_BE_LARGE and _is_large(value):
                 self._values[name] = weakref.ref(value)
 
     def names(self) -> list[str]:
@@ -59,8 +60,9 @@ class Before:
 
 
 def _is_large(value: Any) -> bool:
-    size = getattr(value, "nbytes", None)
-    if type(size) is int:
-        return size > _LARGE
-    manager = getattr(value, "__dict__", {}).get("_mgr")
+    if not type(value).__module__.startswith(("numpy", "pandas", "torch")):
+        return False
+    if type(value).__name__ in ("ndarray", "Tensor"):
+        return bool(value.nbytes > _LARGE)
+    manager = object.__getattribute__(value, "__dict__").get("_mgr")
     return sum(getattr(block.values, "nbytes", 0) for block in getattr(manager, "blocks", ())) > _LARGE

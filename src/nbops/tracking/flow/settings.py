@@ -55,10 +55,10 @@ class Randomness:
         return before
 
 
-def settings(shell: Any) -> dict[str, Any]:
-    """Return the settings that statements may change without a name leading to them."""
+def settings(shell: Any, *, options: bool) -> dict[str, Any]:
+    """Return the settings that statements may change without a name leading to them; with `options`, pandas' too."""
     found: dict[str, Any] = {
-        "environment": {k: v for k, v in _environment().items() if not _name_of(k).startswith(_OWN_VARIABLES)},
+        "environment": dict(_environment()),
         "folder": _folder(),
         "path": tuple(map(id, sys.path)),
         "recursion": sys.getrecursionlimit(),
@@ -71,7 +71,7 @@ def settings(shell: Any) -> dict[str, Any]:
     if sklearn is not None and hasattr(sklearn, "get_config"):
         found["sklearn"] = {k: v for k, v in sklearn.get_config().items() if k not in ("display", "print_changed_only")}
     pandas = sys.modules.get("pandas._config.config")
-    if pandas is not None:
+    if options and pandas is not None:
         found["pandas"] = _options(getattr(pandas, "_global_config", {}))
     decimal = sys.modules.get("decimal")
     if decimal is not None:
@@ -86,6 +86,20 @@ def settings(shell: Any) -> dict[str, Any]:
     magics = shell.magics_manager.magics
     found["magics"] = tuple(len(magics[kind]) for kind in ("line", "cell")), len(shell.ast_transformers)
     return found
+
+
+def differ(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether settings were changed; variables that nbops and front ends set don't count."""
+    if before == after:
+        return False
+    old, new = before["environment"], after["environment"]
+    variables = any(
+        old.get(key) != new.get(key) and not _name_of(key).startswith(_OWN_VARIABLES) for key in old.keys() | new.keys()
+    )
+    imported_since = after.keys() - before.keys()
+    return variables or any(
+        before.get(key) != value for key, value in after.items() if key != "environment" and key not in imported_since
+    )
 
 
 def _environment() -> Any:

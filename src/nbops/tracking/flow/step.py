@@ -21,7 +21,7 @@ from nbops.tracking.flow.patches import Patches, packages_set_up
 from nbops.tracking.flow.places import library_folders
 from nbops.tracking.flow.plan import Plan
 from nbops.tracking.flow.reach import Reached, Seen, look_again
-from nbops.tracking.flow.settings import settings
+from nbops.tracking.flow.settings import differ, settings
 from nbops.tracking.flow.statements import Span
 from nbops.tracking.records import Step
 from nbops.tracking.redact import redact_value
@@ -38,6 +38,7 @@ _LASTING_MAGICS = frozenset(
 )
 _ASKING = frozenset({"exists", "lexists", "isfile", "is_file", "isdir", "is_dir", "stat", "lstat", "getsize", "getmtime", "access"})  # fmt: skip
 _FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom, io.FileIO, io.BufferedReader)
+_OPTIONS = frozenset({"set_option", "reset_option", "option_context", "options"})
 _SHOWN = re.compile(r"_\d*$|__$|___$|Out$|_oh$")
 _PLAIN = (bool, int, float, str, type(None))
 _MOST_CODES = 300
@@ -86,7 +87,8 @@ class RunningStep:
                 self._reached.add_value(value, "")
             self._ask()
         self._patches = Patches(plan, self._reached, self._namespace)
-        self._settings = settings(flow.shell)
+        self._options = not (plan.attributes | self._reached.attributes).isdisjoint(_OPTIONS)
+        self._settings = settings(flow.shell, options=self._options)
         self._figures = _figures()
         self._look_for_files()
         if plan.counts_references:
@@ -276,7 +278,7 @@ class RunningStep:
             shell
             or plan.magic in _LASTING_MAGICS
             or self._patches.lasting
-            or settings(self.flow.shell) != self._settings
+            or differ(self._settings, settings(self.flow.shell, options=self._options))
         )
 
     def _write_names(self, bound: set[str], deleted: set[str], failed: bool) -> None:
