@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbops.snapshot.fingerprint import fingerprint_file, fingerprint_frame, schema_of
+from nbops.snapshot.fingerprint import fingerprint, fingerprint_file, fingerprint_frame, schema_of
 
 
 def _frame() -> pd.DataFrame:
@@ -94,6 +95,8 @@ CHANGES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "a duration": _set("took", pd.Timedelta(2, "h")),
     "a category": _set("kind", "x"),
     "a category's order": lambda frame: frame.assign(kind=frame["kind"].cat.as_ordered()),
+    "an unused category": lambda frame: frame.assign(kind=frame["kind"].cat.add_categories(["w"])),
+    "the categories' order": lambda frame: frame.assign(kind=frame["kind"].cat.reorder_categories(["y", "x"])),
     "categories to strings": lambda frame: frame.assign(kind=frame["kind"].astype("str")),
     "a list": lambda frame: frame.assign(lists=[[1, 2], [0], None, [3]]),
     "a date": lambda frame: frame.assign(day=[datetime.date(2013, 7, 2), *frame["day"][1:]]),
@@ -114,6 +117,20 @@ CHANGES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "the index": lambda frame: frame.set_axis([0, 1, 2, 4]),
     "the index's type": lambda frame: frame.set_axis(["0", "1", "2", "3"]),
     "the index's name": lambda frame: frame.rename_axis("row"),
+    "the name of the columns": lambda frame: frame.rename_axis("field", axis="columns"),
+    "a level of columns": lambda frame: frame.set_axis(
+        pd.MultiIndex.from_product([["a"], frame.columns]), axis="columns"
+    ),
+    "strings to nullable strings": lambda frame: frame.astype({"carrier": "string"}),
+    "strings to Arrow's": lambda frame: frame.astype({"carrier": "string[pyarrow]"}).astype(
+        {"carrier": pd.ArrowDtype(pa.string())}
+    ),
+    "integers to Arrow's": lambda frame: frame.astype({"n": "int64[pyarrow]"}),
+    "times to seconds": lambda frame: frame.assign(when=frame["when"].astype("datetime64[s]")),
+    "a list to a tuple": lambda frame: frame.assign(lists=[(1, 2), [], None, [3]]),
+    "a decimal's digits": lambda frame: frame.assign(price=[decimal.Decimal("1.1"), *frame["price"][1:]]),
+    "an integer among objects to a float": lambda frame: frame.assign(mixed=[1.0, "a", None, (2, 3)]),
+    "a column's name twice": lambda frame: frame.rename(columns={"n": "small"}),
     "a second level": lambda frame: frame.set_axis(pd.MultiIndex.from_product([[0, 1], [0, 1]])),
 }
 
@@ -121,6 +138,47 @@ CHANGES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_every_change_is_seen(change: str) -> None:
     assert fingerprint_frame(CHANGES[change](_frame())) != fingerprint_frame(_frame())
+
+
+def test_levels_and_their_names_count() -> None:
+    index = pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["k", None])
+    frame = pd.DataFrame({"x": [1, 2, 3]}, index=index)
+    changes = [
+        frame.rename_axis(["l", None]),
+        frame.swaplevel(),
+        frame.reset_index(level=1, drop=True),
+        frame.reset_index(drop=True),
+        frame.set_axis(index.set_levels([1.0, 2.0], level=1)),
+        frame.set_axis(pd.Index(list(index), tupleize_cols=False)),
+    ]
+    assert len({fingerprint_frame(one) for one in [frame, *changes]}) == 7
+    unused = pd.concat([frame, frame.rename(index={"a": "z"})]).iloc[:3]
+    assert fingerprint_frame(unused) == fingerprint_frame(frame)
+
+
+def test_what_versions_of_pandas_choose_by_themselves_does_not_count() -> None:
+    fine = _frame().assign(when=_frame()["when"].astype("datetime64[ns]"), took=_frame()["took"].astype("m8[ns]"))
+    assert fingerprint_frame(fine) == fingerprint_frame(_frame())
+    assert fingerprint_frame(fine.astype({"carrier": object})) == fingerprint_frame(_frame())
+    later = fine.assign(when=fine["when"] + pd.Timedelta(1, "ns"))
+    assert fingerprint_frame(later) != fingerprint_frame(fine)
+    far = pd.DataFrame({"t": np.array(["3000-01-01", "NaT"], "datetime64[us]")})  # no nanoseconds go so far
+    assert fingerprint_frame(far) != fingerprint_frame(far.assign(t=np.array(["3001-01-01", "NaT"], "datetime64[us]")))
+
+
+def test_attributes_flags_and_blocks_are_not_content() -> None:
+    frame = _frame()
+    frame.attrs["source"] = "here"
+    frame["extra"] = 1
+    del frame["extra"]
+    assert fingerprint_frame(frame.set_flags(allows_duplicate_labels=False)) == fingerprint_frame(_frame())
+    wide = pd.DataFrame(np.asfortranarray(np.arange(12.0).reshape(4, 3)), columns=list("abc"))
+    assert fingerprint_frame(wide) == fingerprint_frame(pd.DataFrame({name: wide[name].copy() for name in "abc"}))
+    assert fingerprint_frame(wide.set_axis(pd.RangeIndex(4))) == fingerprint_frame(wide.set_axis([0, 1, 2, 3]))
+
+
+def test_threads_make_no_difference() -> None:
+    assert {fingerprint(_frame(), threads=threads) for threads in (None, 1, 2, 5)} == {fingerprint_frame(_frame())}
 
 
 def test_missing_is_missing() -> None:
