@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from nbops.snapshot.environment import is_site_package
+from nbops.tracking.reads.places import is_library
 from nbops.tracking.reads.read import Read
 
 Listener = Callable[[Read], None]
@@ -175,7 +175,7 @@ def replace(holder: Any, name: str, old: Any, new: Any) -> None:
     setattr(holder, name, new)
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if module is holder or not (module.__name__ == "__main__" or (file and not is_site_package(file))):
+        if module is holder or not (module.__name__ == "__main__" or (file and not is_library(file))):
             continue
         for place, value in list(vars(module).items()):
             if value is old:

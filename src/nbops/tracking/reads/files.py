@@ -8,9 +8,9 @@ the cell has ended, once each, without those that a reader told of.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 from nbops.tracking.reads import calls
@@ -34,15 +34,15 @@ _hooked = False
 def state_of(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
     """Return what tells whether a file is still the same; None if it's gone or not a file."""
     try:
-        found = Path(path).stat()
+        found = os.stat(path)  # noqa: PTH116  # three times as fast, for each file that is opened
     except OSError:
         return None
-    return (found.st_size, found.st_mtime_ns, found.st_ino)
+    return (found.st_size, found.st_mtime_ns, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
 def normal(path: str | os.PathLike[str]) -> str:
     """Return a path's absolute form, links left as they are."""
-    return os.path.normpath(Path(path).absolute())
+    return os.path.abspath(path)  # noqa: PTH100  # resolve() would follow links
 
 
 def hear_files() -> None:
@@ -64,7 +64,7 @@ def _hook(event: str, arguments: tuple[object, ...]) -> None:
     if event != "open" or not calls.listening():
         return
     path, mode, flags = arguments
-    if calls.inside() or not isinstance(path, str | bytes) or len(_opened) >= _MOST:
+    if path in _opened or calls.inside() or not isinstance(path, (str, bytes)) or len(_opened) >= _MOST:
         return
     if isinstance(mode, str):
         if (mode[:1] != "r" and "+" not in mode) or mode[:1] in ("w", "x"):
@@ -78,5 +78,5 @@ def _hook(event: str, arguments: tuple[object, ...]) -> None:
 def _keep(path: str, opener: FrameType) -> None:
     if path in _opened or not is_data_path(path) or calls.in_foreign_thread():
         return
-    if is_users_call(opener) and Path(path).is_file() and (state := state_of(path)):
+    if is_users_call(opener) and (state := state_of(path)):
         _opened[path] = Opened(path, state)
