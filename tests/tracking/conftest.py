@@ -85,18 +85,22 @@ class Kernel:
                 reply.error = f"{content['ename']}: {content['evalue']}"
 
         if cell_id:
-            self.client.session.metadata = {}
-            message = self.client.session.msg(
-                "execute_request",
-                {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False},
-            )
-            message["metadata"]["cellId"] = cell_id
-            self.client.shell_channel.send(message)
-            reply.status = self.client.get_shell_msg(timeout=60)["content"]["status"]
+            reply.status = self.request(code, {"cellId": cell_id})
             return reply
         answer = self.client.execute_interactive(code, output_hook=hook, timeout=120)
         reply.status, reply.text = answer["content"]["status"], "".join(texts)
         return reply
+
+    def request(self, code: str, metadata: dict[str, Any]) -> str:
+        """Execute a cell as a front end does that tells of it, and return how it ended."""
+        content = {"code": code, "silent": False, "store_history": True, "stop_on_error": False, "allow_stdin": True}
+        message = self.client.session.msg("execute_request", {**content, "user_expressions": {}})
+        message["metadata"] |= metadata
+        self.client.shell_channel.send(message)
+        while True:
+            answer = self.client.get_shell_msg(timeout=60)
+            if answer["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                return str(answer["content"]["status"])
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
