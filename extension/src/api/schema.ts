@@ -17,13 +17,14 @@ export interface Change {
   changed: ('cells' | 'runs')[];
 }
 
-/** A dataset that a run read: where from, how much, and the fingerprint of its content. */
+/** A dataset that a run read: where from, how much, its content's fingerprint, and DVC's or Delta's version of it. */
 export interface DatasetVersion {
   name: string;
   source: string;
   digest: string;
   rows: number | null;
   columns: Record<string, string>;
+  version: string | null;
 }
 
 /** Why a request was refused, where, and what to do. */

@@ -67,8 +67,9 @@ def summary_of(run: Run, experiment: str) -> RunSummary:
     )
 
 
-def dataset_of(dataset: Any) -> DatasetVersion:
-    """Return MLflow's dataset as nbops'; one that others logged may hold any text."""
+def dataset_of(given: Any) -> DatasetVersion:
+    """Return MLflow's dataset input as nbops' dataset; one that others logged may hold any text."""
+    dataset, tags = given.dataset, {tag.key: tag.value for tag in given.tags}
     specs = _json_object(dataset.schema).get("mlflow_colspec") or []
     rows = _json_object(dataset.profile).get("num_rows")
     return DatasetVersion(
@@ -77,6 +78,7 @@ def dataset_of(dataset: Any) -> DatasetVersion:
         digest=dataset.digest,
         rows=rows if isinstance(rows, int) else None,
         columns={spec["name"]: spec["type"] for spec in specs if "name" in spec and "type" in spec},
+        version=tags.get("nbops.version"),
     )
 
 
@@ -94,7 +96,10 @@ def dataset_input(dataset: DatasetVersion) -> DatasetInput:
             schema=schema if len(schema) < _MAX_SCHEMA else json.dumps(_colspec({})),
             profile=json.dumps({"num_rows": dataset.rows}),
         ),
-        [InputTag("mlflow.data.context", "input")],
+        [
+            InputTag("mlflow.data.context", "input"),
+            *([InputTag("nbops.version", text_of(dataset.version, 500))] if dataset.version else []),
+        ],
     )
 
 

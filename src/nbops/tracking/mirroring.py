@@ -81,7 +81,7 @@ def copy(store: Store, run: Run, experiment: str, tracker: Tracker) -> None:
     for name in summary.metrics:
         history = store.metric_history(run_id, name)
         tracker.log_metrics(run_id, [MetricValue(name, point.value, point.step, point.time) for point in history])
-    tracker.log_datasets(run_id, [dataset_of(item.dataset) for item in run.inputs.dataset_inputs])
+    tracker.log_datasets(run_id, [dataset_of(item) for item in run.inputs.dataset_inputs])
     with TemporaryDirectory(prefix="nbops-mirror-") as folder:
         for path in store.artifacts(run_id):
             file = store.download(run_id, path, Path(folder))

@@ -62,13 +62,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class DatasetVersion:
-    """A dataset that a run read: where from, how much, and the fingerprint of its content."""
+    """A dataset that a run read: where from, how much, its content's fingerprint, and DVC's or Delta's version of it."""
 
     name: str
     source: str
     digest: str
     rows: int | None = None
     columns: dict[str, str] = field(default_factory=dict)
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,7 @@ def _data(store: Store, reads: Sequence[Data], inputs: Mapping[str, Path]) -> di
 
 
 def _read_dataset(read: Data) -> DatasetVersion:
-    return DatasetVersion(Path(read.source).name, read.source, read.digest, read.rows, read.columns)
+    return DatasetVersion(Path(read.source).name, read.source, read.digest, read.rows, read.columns, read.version)
 
 
 def _model(made: Sequence[Model]) -> dict[str, Any]:

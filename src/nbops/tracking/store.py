@@ -226,7 +226,7 @@ class Store:
         return RunDetail(
             summary=judged(self, [summary_of(run, experiment.name)], [experiment])[0],
             tags=dict(run.data.tags),
-            datasets=[dataset_of(item.dataset) for item in run.inputs.dataset_inputs],
+            datasets=[dataset_of(item) for item in run.inputs.dataset_inputs],
             artifacts=artifacts,
             snapshot=self.read_json(run.info.run_id, SNAPSHOT_ARTIFACT) if SNAPSHOT_ARTIFACT in artifacts else {},
         )
