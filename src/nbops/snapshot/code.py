@@ -10,6 +10,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from nbops.notebook.modules import local_modules
@@ -107,7 +108,13 @@ def _digests(modules: Mapping[str, Path]) -> dict[str, str]:
     found = {}
     for name, path in sorted(modules.items()):
         try:
-            found[name] = short_digest([path.read_text("utf-8", "replace")])
+            state = path.stat()
+            found[name] = _digest_of_file(path, state.st_mtime_ns, state.st_size)
         except OSError:  # it was deleted after it was imported
             found[name] = "gone"
     return found
+
+
+@lru_cache(maxsize=500)
+def _digest_of_file(path: Path, written: int, size: int) -> str:
+    return short_digest([path.read_text("utf-8", "replace")])
