@@ -94,6 +94,8 @@ class Autologging:
         _active = self
         sklearn_hooks.listen(self._fits)
         sklearn_scores.listen(self._fits.scores)
+        if _hooked:
+            self._take_up()
         _hook()
 
     def unwatch(self) -> None:
@@ -104,8 +106,6 @@ class Autologging:
 
             mlflow.autolog(disable=True, silent=True)
             self.ready = False
-        if "mlflow" in sys.modules:
-            self._give_back()
 
     def ensure(self) -> None:
         """Return when `mlflow` logs here: through the journal in a recorded kernel, with its own autologging in a script."""
@@ -118,6 +118,8 @@ class Autologging:
 
     def before_cell(self) -> None:
         """Make sure that what a cell logs lands where it should; costs microseconds."""
+        if _active is not self:  # the cell before wasn't to be watched
+            self.watch(self._guard)
         if self._open_runs is not None:
             self._open_runs.before_cell()
             self._lead_to_stage_run()
@@ -210,6 +212,14 @@ class Autologging:
                 self._failed = time.monotonic()
                 raise
 
+    def _take_up(self) -> None:
+        """See to what was imported before."""
+        if "mlflow" in sys.modules:
+            self.on_mlflow(sys.modules["mlflow"])
+        for name in _TRAINERS:
+            if name in sys.modules:
+                self.on_trainer(name)
+
     def guarded(self, job: Callable[[], None]) -> None:
         """Do a job that must not raise."""
         self._guard(job)
@@ -218,12 +228,6 @@ class Autologging:
         """Have a worker ready, because something is likely to be fitted."""
         if self._outbox is not None:
             self._outbox.wake()
-
-    def _give_back(self) -> None:
-        from mlflow.tracking._tracking_service import utils
-
-        if str(utils._tracking_uri or "").startswith("nbops:"):
-            utils._tracking_uri = None
 
     def _switch_on_in_script(self) -> None:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -285,8 +289,6 @@ def _hook() -> None:
                 lambda _, name=name: _tell(lambda active: active.on_trainer(name)),  # type: ignore[misc]
                 name,
             )
-    elif "mlflow" in sys.modules:
-        _tell(lambda active: active.on_mlflow(sys.modules["mlflow"]))
 
 
 def _tell(job: Callable[[Autologging], None]) -> None:

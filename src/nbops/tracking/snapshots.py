@@ -17,13 +17,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nbops.notebook.normalise import short_digest
 from nbops.notebook.parameters import INJECTED_ID
 from nbops.project import Project
 from nbops.snapshot import code, environment, hardware
 from nbops.snapshot.fingerprint import fingerprint_file
 from nbops.tracking import recipe as recipes
 from nbops.tracking.failures import log_failure
+from nbops.tracking.journal import settle
 from nbops.tracking.recipe import Piece, Recipe
 from nbops.tracking.records import Data, Model, SessionLog, read
 from nbops.tracking.redact import redact_source, redact_text
@@ -31,6 +31,7 @@ from nbops.tracking.schema import DatasetVersion
 from nbops.tracking.store import SNAPSHOT_ARTIFACT, Store
 
 FORMAT = 2
+_PATIENCE = 120.0
 RECIPE_ARTIFACT = "nbops/recipe.json"
 RECIPE_SCRIPT = "nbops/recipe.py"
 
@@ -67,6 +68,7 @@ def attach(
     with_params
         Whether plain values that the recipe reads become params, where there is none of that name.
     """
+    settle(store.project, timeout=_PATIENCE)
     log = read(store.project.sessions / f"{session}.jsonl")
     targets = _targets(log, known_as or run_id, seq)
     made_by = _recipe(store.project, log, targets)
@@ -77,7 +79,7 @@ def attach(
     reads = [data for cell in log.cells if cell.start.seq in kept for data in cell.data]
     made = [model for cell in log.cells if cell.start.seq in targets for model in cell.models]
     now = dict(caught) if caught else moment(store.project)
-    written = _code(now, _own(made_by.pieces), _own(history.pieces))
+    written = _code(store.project, now, _own(made_by.pieces), _own(history.pieces))
     found = _attach(store, run_id, now, written, _data(store, reads, inputs or {}), made)
     store.log_text(run_id, json.dumps(asdict(made_by), indent=1), RECIPE_ARTIFACT)
     store.log_text(run_id, _as_script(made_by), RECIPE_SCRIPT)
@@ -90,7 +92,7 @@ def attach_script(store: Store, run_id: str) -> dict[str, Any]:
     script = Path(main) if main else None
     pieces = [Piece(1, None, redact_source(script.read_text("utf-8", "replace")), True, True)] if script else []
     now = moment(store.project)
-    return _attach(store, run_id, now, _code(now, pieces, pieces), {"digest": None, "datasets": []}, [])
+    return _attach(store, run_id, now, _code(store.project, now, pieces, pieces), {"digest": None, "datasets": []}, [])
 
 
 def moment(project: Project) -> dict[str, Any]:
@@ -103,6 +105,7 @@ def moment(project: Project) -> dict[str, Any]:
             "branch": version.branch,
             "dirty": version.dirty,
             "diff": redact_text(version.diff),
+            "modules": code.loaded_modules(project.root),
         },
         "environment": {"digest": found.digest, **_plain(found), "hardware": asdict(hardware.capture())},
         "lock": found.lock,
@@ -167,10 +170,16 @@ def _own(pieces: Sequence[Piece]) -> list[Piece]:
     return [piece for piece in pieces if piece.cell_id != INJECTED_ID]
 
 
-def _code(now: Mapping[str, Any], made_by: Sequence[Piece], history: Sequence[Piece]) -> dict[str, Any]:
+def _code(
+    project: Project, now: Mapping[str, Any], made_by: Sequence[Piece], history: Sequence[Piece]
+) -> dict[str, Any]:
+    sources = [piece.source for piece in made_by]
+    modules = code.modules_of(sources, project.root)
+    modules |= {name: digest for name, digest in now["code"].get("modules", {}).items() if name in modules}
     return {
-        "digest": short_digest(piece.source for piece in made_by),
+        "digest": code.digest_of(sources, modules),
         **{name: now["code"][name] for name in ("commit", "branch", "dirty")},
+        "modules": modules,
         "cells": [{"cell_id": piece.cell_id, "source": piece.source} for piece in history],
     }
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def _logged(client: Any, run: Any, runs: list[Any]) -> dict[str, Any]:
             for one in run.inputs.dataset_inputs
             if not one.dataset.name.startswith("fit ")
         ),
-        "models": [(model.name, model.params, _signature(model)) for model in models],
+        "models": sorted(((model.name, model.params, _signature(model)) for model in models), key=itemgetter(0)),
         "artifacts": sorted(item.path for item in client.list_artifacts(run.info.run_id) if item.path != "nbops"),
         "children": sorted((sorted(child.data.params.items()), child.info.status) for child in children),
     }

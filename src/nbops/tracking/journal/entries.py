@@ -28,6 +28,10 @@ class Head(msgspec.Struct, tag_field="type", tag="head", frozen=True, omit_defau
     format: int = FORMAT
 
 
+class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
+    """The last line: the kernel logs no more, though its process may live on."""
+
+
 class Place(msgspec.Struct, tag_field="type", tag="place", frozen=True):
     """Where the kernel looks for modules from here on."""
 
@@ -159,7 +163,7 @@ class Snapshot(msgspec.Struct, tag_field="type", tag="snapshot", frozen=True, om
     uri: str | None = None
 
 
-Entry = Head | Place | Create | Log | Update | Inputs | Files | Fit | Evaluated | Score | Snapshot
+Entry = Head | Closed | Place | Create | Log | Update | Inputs | Files | Fit | Evaluated | Score | Snapshot
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Entry)
 

@@ -60,6 +60,7 @@ class FitReplay:
         mlflow.set_tracking_uri(self.real.project.tracking_uri)
         mlflow.set_registry_uri(self.real.project.tracking_uri)
         requirements.replace_inference()
+        _only_the_kernels_context()
         mlflow.sklearn.utils._is_plotting_supported = lambda: False
         self._ready = True
 
@@ -224,6 +225,15 @@ class FitReplay:
 
         fit._restores = True  # type: ignore[attr-defined]
         setattr(owner, attribute, fit)
+
+
+def _only_the_kernels_context() -> None:
+    """Have nothing of this process count as the source of a run."""
+    from mlflow.tracking.context import registry
+
+    from nbops.tracking.context import CellContext
+
+    registry._run_context_provider_registry._registry[:] = [CellContext()]
 
 
 def _dataset(value: Any, source: Any) -> Any:

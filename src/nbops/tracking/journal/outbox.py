@@ -15,7 +15,7 @@ from collections.abc import Callable
 from nbops.project import Project
 from nbops.tracking.background import Background
 from nbops.tracking.failures import guarded
-from nbops.tracking.journal.entries import Entry, Place
+from nbops.tracking.journal.entries import Closed, Entry, Place
 from nbops.tracking.journal.file import Appender, Journal
 from nbops.tracking.journal.spool import Spool
 from nbops.tracking.journal.starting import start_worker
@@ -98,6 +98,9 @@ class Outbox:
         self.flush()
         if _current is self:
             _current = None
+        if self.journal.path.exists():
+            self.write(Closed())
+            self._background.flush()
         self._appender.close()
         deadline = time.monotonic() + _GRACE
         target = self.journal.size()

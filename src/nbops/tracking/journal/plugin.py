@@ -99,6 +99,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         """Make a run: at the server itself, if there is one and it answers, so that the run has its real id at once."""
         outbox = self._outbox()
         if outbox is None:
+            settle(self.project)
             return self.real.create_run(experiment_id, user_id, start_time, tags, run_name)
         given = {tag.key: str(tag.value) for tag in tags or []}
         if run_name and given.get(_NAME, run_name) != run_name:
@@ -134,6 +135,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         """Journal a metric."""
         outbox = self._outbox()
         if outbox is None:
+            settle(self.project)
             self.real.log_metric(run_id, metric)
             return
         _validate_metric(metric.key, metric.value, metric.timestamp, metric.step)
@@ -152,6 +154,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         """Journal metrics, params and tags."""
         outbox = self._outbox()
         if outbox is None:
+            settle(self.project)
             self.real.log_batch(run_id, metrics, params, tags)
             return
         for metric in metrics:
@@ -168,6 +171,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         """Journal datasets and models that went into a run."""
         outbox = self._outbox()
         if outbox is None:
+            settle(self.project)
             self.real.log_inputs(run_id, datasets, models)
             return
         outbox.write(
@@ -189,6 +193,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         """Journal a run's status; a stage's run is ended by the pipeline, not by its notebook."""
         outbox = self._outbox()
         if outbox is None:
+            settle(self.project)
             return self.real.update_run_info(run_id, run_status, end_time, run_name)
         status = RunStatus.to_string(run_status) if run_status is not None else None
         if run_id != os.environ.get("NBOPS_RUN_ID"):

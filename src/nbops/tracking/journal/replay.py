@@ -14,6 +14,7 @@ from typing import Any
 
 from nbops.tracking.failures import log_failure
 from nbops.tracking.journal.entries import (
+    Closed,
     Create,
     Entry,
     Evaluated,
@@ -58,6 +59,7 @@ class Replay:
         from nbops.tracking.journal.moments import SnapshotReplay
 
         self.real = real
+        self.closed = False
         self._fits = FitReplay(real)
         self._snapshots = SnapshotReplay(real)
 
@@ -114,6 +116,8 @@ class Replay:
 
     def _do(self, entry: Entry) -> None:
         match entry:
+            case Closed():
+                self.closed = True
             case Place():
                 self._fits.path = entry.path
             case Create():

@@ -12,7 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_KNOWN = frozenset({"__main__", "cloudpickle", "joblib", "numpy", "pandas", "scipy", "sklearn"})  # what these bring is always there
+_KNOWN = frozenset(
+    {"__main__", "cloudpickle", "joblib", "numpy", "pandas", "scipy", "sklearn"}
+)  # what these bring is always there
 _ALWAYS = ("mlflow", "cloudpickle", "numpy", "pandas", "scikit-learn", "scipy")
 
 

@@ -20,7 +20,7 @@ from nbops.project import Project
 from nbops.tracking.failures import guarded
 from nbops.tracking.journal.entries import Create, Fit, Held, Status, Update
 from nbops.tracking.journal.outbox import Outbox
-from nbops.tracking.journal.sklearn_hooks import unfinished
+from nbops.tracking.journal.sklearn_hooks import refused
 from nbops.tracking.journal.sklearn_scores import Recorded, Scores
 from nbops.tracking.journal.spool import Holding, TooLarge, dump
 
@@ -70,8 +70,7 @@ class Fits:
 
     def begins(self, estimator: Any, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Take a fit's beginning; say whether it's one to record."""
-        if self._fitting is not None and unfinished() is self._fitting.estimator:
-            self.refused()
+        self._end_refused()
         if self._fitting is not None or self._paused or os.getpid() != self.outbox.pid or _by_hand():
             return False
         guarded(self.project, lambda: self._begin(estimator, method, args, kwargs))
@@ -84,21 +83,20 @@ class Fits:
             self._fitting = None
             guarded(self.project, lambda: self._end(fitting, error))
 
-    def refused(self) -> None:
-        """End a fit that began and never ran, because its parameters weren't valid."""
-        if (fitting := self._fitting) is not None:
-            self._fitting = None
-            guarded(self.project, lambda: self._end(fitting, ValueError("parameters that aren't valid")))
-
     def cell_ended(self) -> None:
-        """Leave no fit under way between cells."""
-        unfinished()
-        self.refused()
-        self._paused = 0
+        """End what the cell began and scikit-learn refused."""
+        self._end_refused()
 
     def pause(self, by: int) -> None:
         """Count the scopes within which nothing is recorded."""
         self._paused = max(0, self._paused + by)
+
+    def _end_refused(self) -> None:
+        """End a fit that began and never ran, because its parameters weren't valid."""
+        fitting, estimator = self._fitting, refused()
+        if fitting is not None and estimator is fitting.estimator:
+            self._fitting = None
+            guarded(self.project, lambda: self._end(fitting, ValueError("parameters that aren't valid")))
 
     def _begin(self, estimator: Any, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         active = active_run()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -113,22 +114,29 @@ def _hook_base(base: Any) -> None:
         context = config_context(**settings)
         if _listener is not None:
             frame = sys._getframe(1)
-            if _pending and "fit_method" in frame.f_code.co_freevars:
+            if _begun.estimator is not None and "fit_method" in frame.f_code.co_freevars:
                 estimator = frame.f_locals.get("estimator")
-                if _pending[-1] is estimator:
-                    _pending.pop()
+                if _begun.estimator is estimator:
+                    _begun.estimator = None
                     return _Fitting(context, estimator)
         return context
 
     base.get_config, base.config_context = ask, enter
 
 
-_pending: list[Any] = []
+class _Begun(threading.local):
+    """The estimator whose fit has begun on this thread, while its parameters are checked."""
+
+    estimator: Any = None
 
 
-def unfinished() -> Any:
-    """Return, and forget, an estimator whose fit began and was refused before it ran: its parameters weren't valid."""
-    return _pending.pop() if _pending else None
+_begun = _Begun()
+
+
+def refused() -> Any:
+    """Return, and forget, an estimator whose fit began on this thread and never ran: its parameters weren't valid."""
+    estimator, _begun.estimator = _begun.estimator, None
+    return estimator
 
 
 def _begin(found: dict[str, Any]) -> None:
@@ -136,7 +144,7 @@ def _begin(found: dict[str, Any]) -> None:
     if listener is None or method is None or getattr(method, "__name__", "") not in _FITS:
         return
     if covered(type(estimator)) and listener.begins(estimator, method, found.get("args", ()), found.get("kwargs", {})):
-        _pending[:] = [estimator]
+        _begun.estimator = estimator
 
 
 class _Fitting:

@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -145,8 +146,9 @@ class Scores:
 
     def _predicted(self, recorded: Recorded, given: Any, frame: FrameType, answer: Any) -> None:
         name = self._dataset(recorded, given, frame)
-        self._predictions[id(answer)] = (recorded, name)
-        weakref.finalize(answer, self._predictions.pop, id(answer), None)
+        with suppress(TypeError):  # a list can't be known again
+            weakref.finalize(answer, self._predictions.pop, id(answer), None)
+            self._predictions[id(answer)] = (recorded, name)
         seen = self._evaluated[recorded.run_id]
         if len(seen) >= _MOST_DATASETS:
             return

@@ -36,7 +36,7 @@ _MIRROR_EVERY = 30.0
 def main(root: str, session: str) -> None:
     """Replay a session's journal."""
     settling.never_here()
-    os.nice(5)
+    os.nice(2)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
@@ -117,6 +117,8 @@ class _Worker:
         return self._replay
 
     def _kernel_lives(self) -> bool:
+        if self._replay is not None and self._replay.closed:
+            return False
         now = time.monotonic()
         if self._alive and now - self._looked > _LOOK_AT_KERNEL:
             self._looked = now
