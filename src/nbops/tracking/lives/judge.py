@@ -14,11 +14,13 @@ from nbops.notebook.parameters import INJECTED_ID, read_parameters
 from nbops.project import Project
 from nbops.snapshot.fingerprint import fingerprint_file
 from nbops.tracking.lives.inputs import datasets_of
+from nbops.tracking.lives.learned import compare_learned
 from nbops.tracking.lives.origin import Origin
 from nbops.tracking.lives.outputs import compare_outputs
 from nbops.tracking.lives.tolerance import Level, Tolerance, measures_machine, normalised
 from nbops.tracking.records import Cell, Data
 from nbops.tracking.schema import DatasetVersion, RunDetail
+from nbops.tracking.store import Store
 
 Kind = Literal["input", "cell", "param", "model", "metric", "output"]
 _RANK: dict[Kind, int] = {"input": 0, "cell": 1, "param": 2, "model": 3, "metric": 4, "output": 5}
@@ -76,6 +78,8 @@ class Evidence:
         The run that the recipe made again; None if it made none.
     cells
         The executed cells again, by their position in the recipe, from 1.
+    store
+        Where the runs are.
     project, again
         Where the run's outputs are kept, and where those of the reproduction are.
     places
@@ -87,6 +91,7 @@ class Evidence:
     origin: Origin
     run: RunDetail | None
     cells: Mapping[int, Cell]
+    store: Store
     project: Project
     again: Project
     places: Mapping[str, str]
@@ -98,7 +103,7 @@ def checks(evidence: Evidence, tolerance: Tolerance) -> list[Check]:
     found: list[Check] = [*_inputs(evidence), *_cells(evidence), *_outputs(evidence, tolerance)]
     if evidence.run:
         found += _params(evidence, evidence.run)
-        found += _models(evidence, evidence.run)
+        found += _models(evidence, evidence.run, tolerance)
         found += _metrics(evidence, evidence.run, tolerance)
     return sorted(found, key=lambda check: check.order)
 
@@ -220,30 +225,41 @@ def _plain(value: str | None, places: Mapping[str, str]) -> str:
     return "not there" if value is None else normalised(value, places)
 
 
-def _models(evidence: Evidence, run: RunDetail) -> Iterator[Check]:
+def _models(evidence: Evidence, run: RunDetail, tolerance: Tolerance) -> Iterator[Check]:
     position, cell_id = _target(evidence)
     old, new = (
         {model["name"]: model for model in one.snapshot.get("model", {}).get("models", [])}
         for one in (evidence.origin.run, run)
     )
-    for name in sorted(old):
-        if name not in new:
-            continue  # a variable that the recipe's cells don't set
+    for name in sorted(old.keys() & new.keys()):  # the others are variables that the recipe's cells don't set
         before, after = old[name], new[name]
         if before["kind"] != after["kind"]:
             yield Check("model", name, "differs", before["kind"], after["kind"], position, cell_id)
-            continue
-        same = before["digest"] == after["digest"]
-        yield Check(
-            "model",
-            name,
-            "same" if same else "close",
-            before["digest"][:8],
-            after["digest"][:8],
-            position,
-            cell_id,
-            note="" if same else "its content has another digest: its metrics say whether that matters",
-        )
+        elif before["digest"] == after["digest"]:
+            yield Check("model", name, "same", before["digest"][:8], after["digest"][:8], position, cell_id)
+        else:
+            yield _learned(evidence, run, name, before, after, tolerance, (position, cell_id))
+
+
+def _learned(
+    evidence: Evidence,
+    run: RunDetail,
+    name: str,
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    tolerance: Tolerance,
+    place: tuple[int | None, str | None],
+) -> Check:
+    """Compare models whose content isn't the same byte by byte by what they have learned."""
+    ids = (evidence.origin.run.summary.run_id, run.summary.run_id)
+    found = compare_learned(evidence.store, *ids, before["kind"], tolerance)
+    if found is None:
+        note = "its content has another digest, and the models aren't in the store to be compared"
+        return Check("model", name, "close", before["digest"][:8], after["digest"][:8], *place, note=note)
+    if found.level == "same":
+        note = "learned the same; only times or addresses in it differ"
+        return Check("model", name, "same", before["digest"][:8], after["digest"][:8], *place, note=note)
+    return Check("model", f"{name}.{found.name}", found.level, found.before, found.after, *place)
 
 
 def _metrics(evidence: Evidence, run: RunDetail, tolerance: Tolerance) -> Iterator[Check]:

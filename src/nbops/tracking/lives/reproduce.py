@@ -42,6 +42,7 @@ REPRODUCED_TAG = "nbops.reproduced"
 REPRODUCES_TAG = "nbops.reproduces"
 REPRODUCTION_ARTIFACT = "nbops/reproduction.json"
 FORMAT = 1
+_SETTLED_WITHIN_S = 300.0
 _FAILED = ("failed", "killed", "timeout", "cancelled")
 
 
@@ -168,7 +169,7 @@ def reproduce(
         except BaseException:
             _tidy_up(store, scratch, stage_run)
             raise
-        settle(scratch.project)
+        settle(scratch.project, timeout=_SETTLED_WITHIN_S)
         keep_records(scratch, store.project.state, replayed.session)
         kept_trace(store, replayed, stage_run, origin)
         found = _compare(store, origin, notebook, replayed, stage_run, scratch, tolerance)
@@ -287,7 +288,7 @@ def _start_stage_run(store: Store, origin: Origin, notebook: str) -> str:
 
 def _tidy_up(store: Store, scratch: Scratch, stage_run: str | None) -> None:
     """After an interrupt: what was recorded stays, and no run stays RUNNING."""
-    settle(scratch.project)
+    settle(scratch.project, timeout=_SETTLED_WITHIN_S)
     for path in list(scratch.project.sessions.glob("*.jsonl")):
         keep_records(scratch, store.project.state, path.stem)
     if stage_run:
@@ -314,6 +315,7 @@ def _compare(
         origin=origin,
         run=store.run(again) if again else None,
         cells=cells,
+        store=store,
         project=store.project,
         again=store.project,
         places=_places(store, scratch),

@@ -125,7 +125,9 @@ class _Copier:
         self._copied = self._files = 0
 
     def tree(self, source: Path, target: Path) -> None:
-        for entry in os.scandir(source):
+        with os.scandir(source) as entries:
+            listed = list(entries)
+        for entry in listed:
             if entry.name in _LEFT_BEHIND or _is_environment(entry):
                 continue
             path, new = Path(entry.path), target / entry.name
