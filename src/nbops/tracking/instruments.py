@@ -54,7 +54,7 @@ class Instruments:
         self._guard = guard
         self._meter = Meter()
         self._tap: Tap = tap_of(shell, guard)
-        self._kept = Kept(project.state / "outputs", redact_text)
+        self._kept = Kept(project.state / "outputs", redact_text, guard)
         self._flow: Any = None
         self._shown: Shown | None = None
         self._usage: Usage | None = None

@@ -204,11 +204,14 @@ class Kept:
         Made when the first output comes.
     masked
         Redacts a text.
+    guard
+        Does a job; its failure isn't raised.
     """
 
-    def __init__(self, folder: Path, masked: Callable[[str], str]) -> None:
+    def __init__(self, folder: Path, masked: Callable[[str], str], guard: Callable[[Callable[[], None]], None]) -> None:
         self._folder = folder
         self._masked = masked
+        self._guard = guard
 
     def keep(self, shown: Shown) -> list[Output]:
         """Write what a cell has shown and return the references to it, in the order of their beginning."""
@@ -235,8 +238,10 @@ class Kept:
         path = self._folder / digest
         try:
             os.utime(path)  # young again: what a record refers to isn't collected meanwhile
-        except FileNotFoundError:
-            self._write(path, content)
+        except OSError:
+            self._guard(lambda: self._write(path, content))
+            if not path.exists():  # the disk is full or read-only: that there was something is told
+                return Output(kind, mime, "", size, 0)
         return Output(kind, mime, digest, size, kept)
 
     def _write(self, path: Path, content: bytes) -> None:
