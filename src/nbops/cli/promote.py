@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nbops.cli import tables
+from nbops.cli import progress, tables
 from nbops.project import Project
 from nbops.promotion.candidates import from_pipeline, from_run
 from nbops.promotion.promote import promote
@@ -34,7 +34,15 @@ def command(target: str | None, alias: str, reason: str, project: Path | None, a
     found = Project.find(target if is_folder else project)
     store = Store(found, say=lambda text: click.echo(text, err=True))
     candidate = from_run(store, target) if target and not is_folder else from_pipeline(store)
-    done = promote(store, candidate, alias=alias, reason=reason)
+    with progress.cells() as cells:
+        done = promote(
+            store,
+            candidate,
+            alias=alias,
+            reason=reason,
+            say=lambda text: click.echo(text, err=True),
+            progress=cells,
+        )
     if as_json:
         tables.print_json(done)
         return

@@ -13,7 +13,7 @@ import re
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import Template
@@ -24,6 +24,8 @@ from nbops.errors import GateFailed, PromotionError
 from nbops.promotion import gates, service
 from nbops.promotion.candidates import Candidate
 from nbops.promotion.capture import FOLDER
+from nbops.promotion.verification import GATE, verify
+from nbops.tracking.registry import ModelVersion
 from nbops.tracking.schema import VERSION_KINDS
 from nbops.tracking.store import Store
 
@@ -54,7 +56,15 @@ class Promotion:
     gates: Sequence[gates.GateResult]
 
 
-def promote(store: Store, candidate: Candidate, *, alias: str = "champion", reason: str = "") -> Promotion:
+def promote(
+    store: Store,
+    candidate: Candidate,
+    *,
+    alias: str = "champion",
+    reason: str = "",
+    say: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Promotion:
     """Promote a candidate.
 
     Parameters
@@ -67,6 +77,8 @@ def promote(store: Store, candidate: Candidate, *, alias: str = "champion", reas
         The alias that it is to hold.
     reason
         Why, for the record.
+    say, progress
+        Told what takes time; called with how many cells of the recipe have begun to run again, and how many there are.
 
     Raises
     ------
@@ -79,7 +91,8 @@ def promote(store: Store, candidate: Candidate, *, alias: str = "champion", reas
     _check_names(model, alias)
     store.project.state.mkdir(parents=True, exist_ok=True)
     with FileLock(store.project.state / "promote.lock"):  # two at once would register one run twice
-        return _promote(store, candidate, model, alias, reason)
+        results, previous = _pass_gates(store, candidate, model, alias, say, progress)
+        return _promote(store, candidate, model, alias, reason, results, previous)
 
 
 def _check_names(model: str, alias: str) -> None:
@@ -94,18 +107,39 @@ def _check_names(model: str, alias: str) -> None:
         )
 
 
-def _promote(store: Store, candidate: Candidate, model: str, alias: str, reason: str) -> Promotion:
+def _pass_gates(
+    store: Store,
+    candidate: Candidate,
+    model: str,
+    alias: str,
+    say: Callable[[str], None] | None,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[list[gates.GateResult], ModelVersion | None]:
     previous = store.registry.by_alias(model, alias)
-    results = gates.ask(
-        store.project.config.get("gates", {}),
-        gates.Evidence(candidate.metrics, _metrics_of(previous.tags) if previous else None),
-    )
+    evidence = gates.Evidence(candidate.metrics, _metrics_of(previous.tags) if previous else None)
+    results = gates.ask(store.project.config.get("gates", {}), evidence)
+    if all(result.outcome == "passed" for result in results):  # what takes long is asked last
+        results.append(verify(store, candidate.run, say=say, progress=progress))
     if refused := [result for result in results if result.outcome != "passed"]:
         raise GateFailed(
             "; ".join(f"{result.gate}: {result.evidence}" for result in refused),
             where=f"{model}, run {candidate.run.summary.run_id[:8]}",
-            remedy="a better model, or other [gates] in nbops.toml",
+            remedy="a better model, or other [gates] in nbops.toml"
+            if refused[0].gate != GATE
+            else f"`nbops reproduce {candidate.run.summary.run_id[:8]}` shows what differs",
         )
+    return results, previous
+
+
+def _promote(
+    store: Store,
+    candidate: Candidate,
+    model: str,
+    alias: str,
+    reason: str,
+    results: Sequence[gates.GateResult],
+    previous: ModelVersion | None,
+) -> Promotion:
     run_id = candidate.run.summary.run_id
     version = store.registry.of_run(model, run_id) or _register(store, candidate, model)
     tags = {
