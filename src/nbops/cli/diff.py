@@ -50,7 +50,7 @@ def command(
         _write(found, store, details, html, svg)
         return
     if tables.in_notebook():
-        from nbops.panels.comparison import pictured, show_in_notebook
+        from nbops.panels.compared import pictured, show_in_notebook
 
         show_in_notebook(pictured(found, store, details))
         return
@@ -64,7 +64,7 @@ def _write(
     found: Comparison | Overview, store: Store, details: list[RunDetail], html: Path | None, svg: Path | None
 ) -> None:
     from nbops.notebook.document import write_atomically
-    from nbops.panels.comparison import pictured
+    from nbops.panels.compared import pictured
     from nbops.panels.pictures import page
 
     if html:

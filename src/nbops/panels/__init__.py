@@ -32,7 +32,7 @@ def comparison(*refs: str, project: Project | Path | str | None = None) -> Pictu
     >>> from nbops import panels
     >>> panels.comparison("3f2a", "latest")  # doctest: +SKIP
     """
-    from nbops.panels.comparison import pictured
+    from nbops.panels.compared import pictured
     from nbops.project import Project
     from nbops.tracking.compare import compare_refs
     from nbops.tracking.store import Store
