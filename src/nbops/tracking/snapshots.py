@@ -79,7 +79,8 @@ def attach(
     reads = [data for cell in log.cells if cell.start.seq in kept for data in cell.data]
     made = [model for cell in log.cells if cell.start.seq in targets for model in cell.models]
     now = dict(caught) if caught else moment(store.project)
-    written = _code(store.project, now, _own(made_by.pieces), _own(history.pieces))
+    folder = (store.project.root / made_by.notebook).parent if made_by.notebook else store.project.root
+    written = _code(store.project.root, folder, now, _own(made_by.pieces), _own(history.pieces))
     found = _attach(store, run_id, now, written, _data(store, reads, inputs or {}), made)
     store.log_text(run_id, json.dumps(asdict(made_by), indent=1), RECIPE_ARTIFACT)
     store.log_text(run_id, _as_script(made_by), RECIPE_SCRIPT)
@@ -92,7 +93,9 @@ def attach_script(store: Store, run_id: str) -> dict[str, Any]:
     script = Path(main) if main else None
     pieces = [Piece(1, None, redact_source(script.read_text("utf-8", "replace")), True, True)] if script else []
     now = moment(store.project)
-    return _attach(store, run_id, now, _code(store.project, now, pieces, pieces), {"digest": None, "datasets": []}, [])
+    root = store.project.root
+    written = _code(root, script.parent if script else root, now, pieces, pieces)
+    return _attach(store, run_id, now, written, {"digest": None, "datasets": []}, [])
 
 
 def moment(project: Project) -> dict[str, Any]:
@@ -171,10 +174,10 @@ def _own(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _code(
-    project: Project, now: Mapping[str, Any], made_by: Sequence[Piece], history: Sequence[Piece]
+    root: Path, folder: Path, now: Mapping[str, Any], made_by: Sequence[Piece], history: Sequence[Piece]
 ) -> dict[str, Any]:
     sources = [piece.source for piece in made_by]
-    modules = code.modules_of(sources, project.root)
+    modules = code.modules_of(sources, root, folder)
     modules |= {name: digest for name, digest in now["code"].get("modules", {}).items() if name in modules}
     return {
         "digest": code.digest_of(sources, modules),
