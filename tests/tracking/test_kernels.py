@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nbops.project import Project
+from nbops.tracking.journal import settle
 from nbops.tracking.records import SessionLog, read
 from nbops.tracking.schema import VERSION_KINDS, RunSummary
 from nbops.tracking.sessions import close_dead
@@ -87,7 +88,9 @@ def test_a_session_with_fits_runs_and_a_run_left_open(project: Project, table: P
     assert runs["by-hand"].params["depth"] == "3"
 
     detail = Store(project).run(fit.run_id)
-    assert [(dataset.source, dataset.rows) for dataset in detail.datasets] == [("in.csv", 60)]
+    datasets = {dataset.name: (dataset.source, dataset.rows) for dataset in detail.datasets}
+    assert datasets["in.csv"] == ("in.csv", 60)
+    assert {"dataset", "fit X", "fit y"} <= datasets.keys()
     assert detail.snapshot["code"]["cells"][-1]["source"] == FIT
     assert detail.snapshot["model"]["models"][0]["name"] == "model"
     assert not [name for name in detail.artifacts if name.endswith(".png")]
@@ -128,10 +131,11 @@ def test_a_killed_kernel_leaves_its_cells_and_a_killed_run(project: Project, sta
         kernel.run(cell)
     store = Store(project)
     assert close_dead(store) == []
-    kernel.client.execute("import time; time.sleep(60)")
+    assert _runs(project)["mine"].status == "FINISHED", "between cells no run is open"
+    kernel.client.execute("mlflow.log_metric('m', 1)\nimport time; time.sleep(60)")
     file = next(project.sessions.iterdir())
     _wait(lambda: "sleep(60)" in file.read_text(encoding="utf-8"))
-    assert _runs(project)["mine"].status == "RUNNING"
+    _wait(lambda: _runs(project)["mine"].status == "RUNNING")
     kernel.kill()
     with file.open("ab") as stream:
         stream.write(b'{"type":"end","seq":4,"outco')
@@ -174,6 +178,7 @@ def test_a_stage_logs_into_its_run_and_leaves_it_running(project: Project, table
     kernel.client.execute_interactive(load, silent=True, store_history=False)
     for cell in ("%load_ext nbops", DATA, FIT, "import mlflow; mlflow.log_metric('auc', 0.5)"):
         assert kernel.run(cell).status == "ok"
+    assert settle(project, timeout=60)
     assert store.run(run_id).summary.status == "RUNNING"
     kernel.stop()
     run = store.run(run_id).summary
@@ -185,8 +190,9 @@ def test_a_stage_logs_into_its_run_and_leaves_it_running(project: Project, table
     assert [model.name for model in log.models] == ["model"]
 
 
-def test_using_scikit_learn_without_training_costs_no_mlflow(project: Project, start_kernel: Start) -> None:
+def test_scikit_learn_costs_no_mlflow(project: Project, start_kernel: Start) -> None:
     kernel = start_kernel(NBOPS_STAGE="data", NBOPS_RUN_ID="0" * 32)
     kernel.run("%load_ext nbops")
     kernel.run("from sklearn.datasets import load_iris\nfrom sklearn.metrics import accuracy_score\niris = load_iris()")
+    kernel.run("from sklearn.tree import DecisionTreeClassifier\nDecisionTreeClassifier().fit(iris.data, iris.target)")
     assert kernel.run("import sys; 'mlflow' in sys.modules").text == "False"

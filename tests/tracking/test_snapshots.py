@@ -80,7 +80,8 @@ def test_what_differs_is_told(store: Store) -> None:
     found = compare(before, after)
     assert [(change.name, change.before, change.after) for change in found.params] == [("c", "1", "2")]
     assert {change.name for change in found.versions} == {"code", "data", "experiment"}
-    assert "-x = 1" in found.code
-    assert "+y = 3" in found.code
+    edited = "".join(change.diff for change in found.code)
+    assert "-x = 1" in edited
+    assert "+y = 3" in edited
     assert [change.name for change in found.data] == ["data/x.csv"]
     assert not found.environment
