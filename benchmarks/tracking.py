@@ -1,10 +1,10 @@
 """What tracking costs a notebook of 50 cells: plain, with nbops, with MLflow's autologging alone, and with W&B offline.
 
 Each way runs in kernels of its own, in turn, over Jupyter's own protocol, beginning with the import of scikit-learn; what
-the ways need to start (``%load_ext nbops``, ``import mlflow``) is measured apart. The notebook reads a table, prepares it, fits
-five small models and looks at the results. A cell's cost is measured cell by cell against the plain notebook, medians of the
-rounds. Afterwards what nbops and MLflow left in their stores is compared: params, metrics, model, dataset. W&B is run where
-a throwaway environment can be made with ``uv``.
+the ways need to start (``%load_ext nbops``, ``import mlflow``) is measured apart. The notebook reads a table, prepares it,
+fits five small models and looks at the results. A cell's cost is measured cell by cell against the plain notebook, medians
+of the rounds. Afterwards what nbops and MLflow left in their stores is compared: params, metrics, model, dataset. W&B is
+run where a throwaway environment can be made with ``uv``.
 """
 
 from __future__ import annotations

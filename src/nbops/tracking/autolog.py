@@ -1,13 +1,14 @@
-"""How a recorded kernel logs: fits of scikit-learn are caught and replayed elsewhere, all else goes through MLflow's write-behind store.
+"""How a recorded kernel logs: fits of scikit-learn are caught, all else goes through MLflow's store written behind.
 
-scikit-learn needs no MLflow in the kernel (`journal.sklearn_fits`). When the notebook imports MLflow itself, its tracking URI becomes
-the project's journal (`journal.plugin`), unless the user sets another; runs that a cell leaves open are seen to
-(`journal.open_runs`). Other libraries that train (XGBoost, LightGBM, PyTorch…) get MLflow's own autologging when they are imported, through
-the same store. A script has none of this: `Autologging.ensure` gives it MLflow's autologging as it is.
+scikit-learn needs no MLflow in the kernel (`journal.sklearn_fits`). When the notebook imports MLflow itself, its tracking
+URI becomes the project's journal (`journal.plugin`), unless the user sets another; runs that a cell leaves open are seen to
+(`journal.open_runs`). Other libraries that train (XGBoost, LightGBM, PyTorch…) get MLflow's own autologging when they are
+imported, through the same store. A script has none of this: `Autologging.ensure` gives it MLflow's autologging as it is.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
@@ -112,7 +113,7 @@ class Autologging:
         with self._lock, _quietly():
             if self._outbox is not None:
                 with _uninterrupted():
-                    import mlflow
+                    importlib.import_module("mlflow")
             elif not self.ready:
                 self._switch_on_in_script()
 

@@ -1,4 +1,4 @@
-"""A run's artifacts, written behind: files are copied into the spool and uploaded by the worker; whoever reads them waits for it."""
+"""A run's artifacts, written behind: files are copied into the spool, and whoever reads them waits for their upload."""
 
 from __future__ import annotations
 

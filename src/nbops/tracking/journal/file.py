@@ -1,7 +1,7 @@
 """A journal on disk: the kernel's end, which appends, and the worker's, which reads on from where it left off.
 
-Each entry is one ``write`` to a file opened for appending. What can't be written, because the disk is full, stays in
-memory in its order and is tried again with the next entry. The replayed offset is a file of its own, beside the journal, as are
+Each entry is one ``write`` to a file opened for appending. What can't be written, because the disk is full, stays in memory
+in its order and is tried again with the next entry. The replayed offset is a file of its own, beside the journal, as are
 the lock that one replayer at a time holds, the spool, and `ids`, what the store made of the kernel's ids.
 """
 

@@ -1,9 +1,9 @@
 """MLflow's own autologging, run again on a fit that has happened.
 
-In this process ``mlflow.sklearn.autolog`` is on, and below it the ``fit`` of every estimator gives back the estimator that is
-being replayed, fitted already, instead of fitting it. So params, metrics, child runs of searches, the logged model, its
-signature and the dataset are what MLflow alone would have logged. What a broken attempt left (child runs, a model) is taken away
-before the next one; a fit that is marked as done isn't logged again.
+In this process ``mlflow.sklearn.autolog`` is on, and below it the ``fit`` of every estimator gives back the estimator that
+is being replayed, fitted already, instead of fitting it. So params, metrics, child runs of searches, the logged model, its
+signature and the dataset are what MLflow alone would have logged. What a broken attempt left (child runs, a model) is taken
+away before the next one; a fit that is marked as done isn't logged again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Snapshots at a distance: what must be caught at the moment is caught in the kernel, all else is put together by the worker.
 
-The commit, what differs from it, and the environment with its threads and seeds are of the moment; cells, data and models are in
-the session's file, which the worker reads once the cell's last line is in it.
+The commit, what differs from it, and the environment with its threads and seeds are of the moment; cells, data and models
+are in the session's file, which the worker reads once the cell's last line is in it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """No run leaks open between cells: what is active in MLflow when a cell ends is ended, or set aside until the next one.
 
-A run that its cell leaves active ends with the cell: FAILED when the cell raised, KILLED when it was interrupted, FINISHED when
-logging started it by itself. One that ``mlflow.start_run`` started without ``with`` is set aside (off MLflow's stack, FINISHED in the
-store) and put back when the next cell begins, unless that cell starts a run itself: then it stays ended, and a cell that's
-executed again makes a new run.
+A run that its cell leaves active ends with the cell: FAILED when the cell raised, KILLED when it was interrupted, FINISHED
+when logging started it by itself. One that ``mlflow.start_run`` started without ``with`` is set aside (off MLflow's stack,
+FINISHED in the store) and put back when the next cell begins, unless that cell starts a run itself: then it stays ended,
+and a cell that's executed again makes a new run.
 """
 
 from __future__ import annotations

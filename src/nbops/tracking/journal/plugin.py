@@ -2,8 +2,8 @@
 
 MLflow finds it by its entry point (`mlflow.tracking_store`). What is logged in loops (runs, metrics, params, tags, inputs,
 artifacts of runs) goes to the kernel's outbox, after MLflow's own checks, so that what can't be logged raises where it's
-logged. Every other method waits until the journal is in the real store and asks that. In a process without an outbox, such as a
-script that a cell started, all of it goes to the real store directly.
+logged. Every other method waits until the journal is in the real store and asks that. In a process without an outbox, such
+as a script that a cell started, all of it goes to the real store directly.
 """
 
 from __future__ import annotations

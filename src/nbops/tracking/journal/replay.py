@@ -1,7 +1,7 @@
 """Entries become what they say: one method of MLflow's client each, several metrics, params and tags in one call.
 
-Everything may be replayed twice: a run that exists stays, params that are equal are no conflict, metrics that are equal
-are dropped by MLflow, artifacts overwrite themselves. What a store refuses for good (a value that it can't hold) is written to
+Everything may be replayed twice: a run that exists stays, params that are equal are no conflict, metrics that are equal are
+dropped by MLflow, artifacts overwrite themselves. What a store refuses for good (a value that it can't hold) is written to
 nbops' log and left out; what fails for now is raised, and tried again by the worker.
 """
 

@@ -1,7 +1,7 @@
 """`settle`: wait until everything journaled in a project is in the real store.
 
-Of a live session the worker is waited for. A journal without one (the worker, the kernel or the machine died) gets a new worker,
-which replays it from where it was left; whichever replayer holds a journal's lock is the only one.
+Of a live session the worker is waited for. A journal without one (the worker, the kernel or the machine died) gets a new
+worker, which replays it from where it was left; whichever replayer holds a journal's lock is the only one.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ def settle(project: Project, *, timeout: float = 30.0) -> bool:
     if own is not None and own.project.root == project.root:
         own.flush()
     try:
-        return all([_settle(journal, deadline) for journal in journals(project)])
+        settled = [_settle(journal, deadline) for journal in journals(project)]
     except PermissionError:  # a project that can only be read has nobody who replays
         return False
+    return all(settled)
 
 
 def never_here() -> None:

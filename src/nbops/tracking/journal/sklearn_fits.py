@@ -1,8 +1,8 @@
 """Fits of scikit-learn, caught in the kernel in microseconds for MLflow's autologging to be run on them elsewhere.
 
-When a fit begins, X, y and the weights are held as they are; when it has ended, the fitted estimator is pickled. Both reach the
-journal from the background. MLflow isn't imported: whether a run is active is only asked where the notebook imported it.
-Only the outermost fit counts, as in MLflow's autologging, and none where the user switched that on or off by hand.
+When a fit begins, X, y and the weights are held as they are; when it has ended, the fitted estimator is pickled. Both reach
+the journal from the background. MLflow isn't imported: whether a run is active is only asked where the notebook imported
+it. Only the outermost fit counts, as in MLflow's autologging, and none where the user switched that on or off by hand.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Where scikit-learn tells that something is fitted, without a frame of ours on its stack.
 
 Every ``fit`` of scikit-learn runs inside the wrapper that ``sklearn.base._fit_context`` made, which asks ``get_config``
-before it checks parameters and enters ``config_context`` around the method. Both are names of that module, looked up at each call: ours
-look at the wrapper's frame and pass on. So no class is touched; signatures, pickles, tracebacks and the lines that
-warnings blame stay as they are, and estimators that were made before count too. ``validate_params`` is used alike to know
-when a cross-validation is under way, whose fits aren't recorded. The few ``fit`` methods that do something around that
-wrapper are replaced by functions that tell.
+before it checks parameters and enters ``config_context`` around the method. Both are names of that module, looked up at
+each call: ours look at the wrapper's frame and pass on. So no class is touched; signatures, pickles, tracebacks and the
+lines that warnings blame stay as they are, and estimators that were made before count too. ``validate_params`` is used
+alike to know when a cross-validation is under way, whose fits aren't recorded. The few ``fit`` methods that do something
+around that wrapper are replaced by functions that tell.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def is_possible() -> bool:
 
 
 def covered(kind: type) -> bool:
-    """Whether MLflow's autologging would log a fit of this class: a public estimator of scikit-learn, or one derived from it."""
+    """Whether MLflow's autologging would log a fit of this class: a public one of scikit-learn, or derived from one."""
     if kind not in _covered:
         _covered[kind] = any(is_public(base) for base in kind.__mro__)
     return _covered[kind]
