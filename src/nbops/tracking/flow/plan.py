@@ -176,7 +176,9 @@ def _walk(body: Iterable[ast.AST]) -> Iterator[Any]:
     while waiting:
         node = waiting.pop()
         yield node
-        for value in node.__dict__.values():
+        held = node.__dict__
+        for name in node._fields:  # tracebacks hang their own attributes on nodes
+            value = held.get(name)
             if isinstance(value, ast.AST):
                 waiting.append(value)
             elif type(value) is list:
