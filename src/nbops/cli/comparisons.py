@@ -40,6 +40,7 @@ def print_comparison(found: Comparison, *, everything: bool = False) -> None:
         "before",
         "after",
     )
+    _table("modules", [(change.name, change.before, change.after) for change in found.modules], "before", "after")
     _code(found.code, everything=everything)
 
 

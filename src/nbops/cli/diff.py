@@ -21,11 +21,18 @@ from nbops.tracking.store import Store
 @click.argument("runs", nargs=-1, metavar="RUN [RUN…]")
 @click.option("--project", type=click.Path(path_type=Path), help="The project (default: the working directory's).")
 @click.option("--all", "everything", is_flag=True, help="Print the cells that are the same, too.")
+@click.option("--history", is_flag=True, help="Compare all executed cells, not the recipes alone.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with pictures.")
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write the picture of the metrics.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    runs: tuple[str, ...], project: Path | None, everything: bool, html: Path | None, svg: Path | None, as_json: bool
+    runs: tuple[str, ...],
+    project: Path | None,
+    everything: bool,
+    history: bool,
+    html: Path | None,
+    svg: Path | None,
+    as_json: bool,
 ) -> None:
     """Show in what runs differ: versions, params, metrics, data, packages, models, and code cell by cell.
 
@@ -42,7 +49,7 @@ def command(
     close_dead(store)
     if not runs:
         raise click.UsageError("name the runs to compare, such as `nbops diff 3f2a latest`")
-    found, details = compare_refs(store, runs)
+    found, details = compare_refs(store, runs, history=history)
     if as_json:
         tables.print_json(found)
         return

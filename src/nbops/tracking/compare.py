@@ -12,7 +12,7 @@ from typing import Any
 
 from nbops.errors import TrackingError
 from nbops.tracking.baseline import pinned
-from nbops.tracking.comparison.code import code_changes
+from nbops.tracking.comparison.code import code_changes, module_changes, with_recipe
 from nbops.tracking.comparison.data import data_changes
 from nbops.tracking.comparison.differences import Change, Comparison, ModelChange, RunLabel
 from nbops.tracking.comparison.metrics import metric_changes, tests_between
@@ -48,7 +48,7 @@ class Overview:
     against_first: list[Comparison]
 
 
-def compare(before: RunDetail, after: RunDetail, store: Store | None = None) -> Comparison:
+def compare(before: RunDetail, after: RunDetail, store: Store | None = None, *, history: bool = False) -> Comparison:
     """Return all that differs between two runs.
 
     Parameters
@@ -56,9 +56,13 @@ def compare(before: RunDetail, after: RunDetail, store: Store | None = None) -> 
     before, after
         The runs.
     store
-        Where they are: for tests of significance, contents, and what the project says of metrics.
+        Where they are: for recipes, tests of significance, contents, and what the project says of metrics.
+    history
+        Compare all cells that were executed, not those of the recipes alone.
     """
     old, new = before.snapshot, after.snapshot
+    if store and not history:
+        old, new = with_recipe(store, before), with_recipe(store, after)
     configured = configured_directions(store.project) if store else {}
     tests = tests_between(store, before, after) if store else []
     by_name = {test.metric: test for test in tests}
@@ -72,11 +76,14 @@ def compare(before: RunDetail, after: RunDetail, store: Store | None = None) -> 
         environment=package_changes(old, new),
         models=_model_changes(_models(old), _models(new)),
         code=code_changes(old, new),
+        modules=module_changes(old, new),
         tests=tests,
     )
 
 
-def compare_refs(store: Store, refs: Sequence[str]) -> tuple[Comparison | Overview, list[RunDetail]]:
+def compare_refs(
+    store: Store, refs: Sequence[str], *, history: bool = False
+) -> tuple[Comparison | Overview, list[RunDetail]]:
     """Return what differs between the runs that references name, and the runs; one is compared with its baseline.
 
     Raises
@@ -94,7 +101,7 @@ def compare_refs(store: Store, refs: Sequence[str]) -> tuple[Comparison | Overvi
     if not details:
         raise TrackingError("no runs to compare", remedy="name them: `nbops diff 3f2a latest`")
     if len(details) == 2:
-        return compare(details[0], details[1], store), details
+        return compare(details[0], details[1], store, history=history), details
     return overview(details, store), details
 
 

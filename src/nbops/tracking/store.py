@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from nbops.errors import TrackingError
+from nbops.errors import MissingExtra, TrackingError
 from nbops.project import Project
 from nbops.tracking import journal, search
 from nbops.tracking.baseline import judged
@@ -176,11 +176,11 @@ class Store:
         TrackingError
             If the run has no such artifact.
         """
-        from mlflow.exceptions import MlflowException
-
         try:
             return Path(self.client.download_artifacts(run_id, artifact_path, str(into)))
-        except (MlflowException, OSError) as error:
+        except ModuleNotFoundError as error:
+            raise MissingExtra("s3", f"the artifact store ({error})") from error
+        except Exception as error:  # whatever the client of an artifact store raises
             raise TrackingError(f"no artifact '{artifact_path}': {error}", where=f"run {run_id[:8]}") from error
 
     def end_run(self, run_id: str, status: EndStatus = "FINISHED") -> None:
@@ -262,7 +262,13 @@ class Store:
 
     def artifacts(self, run_id: str, below: str | None = None) -> Iterable[str]:
         """Yield the paths of a run's artifacts, those of folders too."""
-        for item in self.client.list_artifacts(run_id, below):
+        try:
+            items = self.client.list_artifacts(run_id, below)
+        except ModuleNotFoundError as error:
+            raise MissingExtra("s3", f"the artifact store ({error})") from error
+        except Exception as error:  # whatever the client of an artifact store raises
+            raise TrackingError(f"can't list artifacts: {error}", where=f"run {run_id[:8]}") from error
+        for item in items:
             if item.is_dir:
                 yield from self.artifacts(run_id, item.path)
             else:

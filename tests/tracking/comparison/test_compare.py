@@ -32,6 +32,11 @@ def run(
     return RunDetail(summary, datasets=datasets or [], snapshot=snapshot or {})
 
 
+@pytest.fixture
+def store(project: Project) -> Store:
+    return Store(project)
+
+
 def test_params_metrics_and_versions() -> None:
     found = compare(
         run(
@@ -57,10 +62,15 @@ def test_packages() -> None:
     def with_packages(packages: dict[str, str], **more: Any) -> dict[str, Any]:
         return {"environment": {"python": "3.11.7", "distributions": packages, **more}}
 
-    before = with_packages({"numpy": "2.9", "gone": "1", "odd": "a-b", "mine": "1"}, urls={"mine": "file:///one"})
-    after = with_packages({"numpy": "2.10", "new": "1", "odd": "c-d", "mine": "1"}, urls={"mine": "file:///two"})
+    before = with_packages({"numpy": "2.9", "gone": "1", "odd": "a-b", "mine": "1"}, direct={"mine": "file:///one"})
+    after = with_packages(
+        {"numpy": "2.10", "new": "1", "odd": "c-d", "mine": "1"},
+        direct={"mine": "file:///two"},
+        threads={"OMP_NUM_THREADS": "1"},
+    )
     found = {change.name: change.kind for change in package_changes(before, after)}
-    assert found == {"gone": "removed", "mine": "changed", "new": "added", "numpy": "upgraded", "odd": "changed"}
+    changed = {"gone": "removed", "mine": "changed", "new": "added", "numpy": "upgraded", "odd": "changed"}
+    assert found == {**changed, "(OMP_NUM_THREADS)": "added"}
     older = {"environment": {"python": "3.10.1", "distributions": {"numpy": "2.9"}}}
     assert [(c.name, c.kind) for c in package_changes(with_packages({"numpy": "2.9"}), older)] == [
         ("(python)", "downgraded")
@@ -118,6 +128,21 @@ def test_which_values_changed_where_both_contents_are_there(project: Project) ->
     assert "the content after can't be had any more" in change.note
 
 
+def test_the_recipe_is_what_is_compared_unless_the_history_is_asked_for(store: Store) -> None:
+    runs = []
+    for number in range(2):
+        run_id = store.start_run(f"r{number}")
+        cells = [{"cell_id": "a", "source": "x = 1"}, {"cell_id": "b", "source": f"print({number})"}]
+        code = {"cells": cells, "modules": {"features.py": f"digest {number}"}}
+        store.log_text(run_id, json.dumps({"code": code}), "nbops/snapshot.json")
+        store.log_text(run_id, json.dumps({"session": "s", "pieces": cells[:1]}), "nbops/recipe.json")
+        runs.append(store.run(run_id))
+    found = compare(*runs, store)
+    assert [cell.kind for cell in found.code] == ["same"]
+    assert [(change.name, change.before) for change in found.modules] == [("features.py", "digest 0")]
+    assert [cell.kind for cell in compare(*runs, store, history=True).code] == ["same", "edited"]
+
+
 def test_models() -> None:
     def with_model(**facts: Any) -> dict[str, Any]:
         return {"model": {"models": [{"name": "model", **facts}]}}
@@ -128,11 +153,6 @@ def test_models() -> None:
     )
     (change,) = found.models
     assert change.before == {"kind": "SVC", "digest": "a", "bytes": 1}
-
-
-@pytest.fixture
-def store(project: Project) -> Store:
-    return Store(project)
 
 
 def make(store: Store, name: str, **metrics: float) -> str:

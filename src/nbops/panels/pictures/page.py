@@ -71,6 +71,7 @@ def comparison(found: Comparison, histories: Histories | None = None) -> str:
     parts.append(_section("Environment", _table(("package", "", "before", "after"), packages)))
     models = [(change.name, _model(change.before), _model(change.after)) for change in found.models]
     parts.append(_section("Models", _table(("variable", "before", "after"), models)))
+    parts.append(_section("Modules", _changes(found.modules)))
     parts.append(_section("Code", _code(found.code)))
     return f'<div class="nbops">{"".join(parts)}</div>'
 

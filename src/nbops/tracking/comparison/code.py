@@ -14,8 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbops.notebook.normalise import normalise
-from nbops.tracking.comparison.differences import CellChange, CellKind
+from nbops.tracking.comparison.differences import CellChange, CellKind, Change
+from nbops.tracking.schema import RunDetail
+from nbops.tracking.store import Store
 
+RECIPE_ARTIFACT = "nbops/recipe.json"
 _ALIKE = 0.5
 _MOST_TRIED = 40_000
 
@@ -42,14 +45,25 @@ def code_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Ce
 
 
 def cells_of(snapshot: Mapping[str, Any]) -> _Cells:
-    """Return the cells that a snapshot compares by: those of its recipe where one is recorded, else all executed ones."""
+    """Return the cells that a snapshot compares by: those of its recipe where that is known, else all executed ones."""
     code = snapshot.get("code") or {}
-    for key in ("recipe", "cells"):
-        found = code.get(key)
-        pieces = found.get("pieces") if isinstance(found, Mapping) else found
-        if isinstance(pieces, Sequence) and pieces and all(isinstance(piece, Mapping) for piece in pieces):
-            return [piece for piece in pieces if str(piece.get("source", "")).strip()]
-    return []
+    cells = code.get("recipe") or code.get("cells") or []
+    return [cell for cell in cells if isinstance(cell, Mapping) and str(cell.get("source", "")).strip()]
+
+
+def with_recipe(store: Store, run: RunDetail) -> dict[str, Any]:
+    """Return a run's snapshot with the pieces of its recipe, which its code version is made of."""
+    if RECIPE_ARTIFACT not in run.artifacts:
+        return run.snapshot
+    pieces = store.read_json(run.summary.run_id, RECIPE_ARTIFACT).get("pieces")
+    return {**run.snapshot, "code": {**(run.snapshot.get("code") or {}), "recipe": pieces}}
+
+
+def module_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """Return the project's own modules that the cells import and that differ, by their digests."""
+    old, new = ((snapshot.get("code") or {}).get("modules") or {} for snapshot in (before, after))
+    names = sorted(old.keys() | new.keys())
+    return [Change(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
 
 
 def _matched(old: _Cells, new: _Cells) -> list[tuple[int, int]]:

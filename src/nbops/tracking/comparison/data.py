@@ -57,7 +57,7 @@ def _by_source(run: RunDetail) -> dict[str, DatasetVersion]:
 
 
 def _facts(dataset: DatasetVersion) -> tuple[object, ...]:
-    return dataset.digest, dataset.rows, list(dataset.columns.items())
+    return dataset.digest, dataset.rows, dataset.version, list(dataset.columns.items())
 
 
 def _related(one: DatasetVersion, other: DatasetVersion) -> bool:
@@ -83,6 +83,7 @@ def _changed(
         retyped=[Change(n, old.columns[n], new.columns[n]) for n in both if old.columns[n] != new.columns[n]],
         reordered=both != [name for name in old.columns if name in new.columns],
         values=values,
+        versions=(old.version, new.version),
         note=note,
     )
 
@@ -156,6 +157,8 @@ def described(change: DataChange) -> Mapping[str, str]:
     words: dict[str, str] = {}
     if change.digests[0] != change.digests[1]:
         words["fingerprint"] = " → ".join((digest or "-")[:8] for digest in change.digests)
+    if change.versions[0] != change.versions[1]:
+        words["version"] = " → ".join(version or "-" for version in change.versions)
     if change.rows[0] != change.rows[1]:
         words["rows"] = " → ".join("-" if rows is None else f"{rows:,}" for rows in change.rows)
     if change.added:

@@ -55,8 +55,8 @@ class DataChange:
     ----------
     kind
         ``changed`` stands for another content under the same name.
-    digests, rows
-        Before and after.
+    digests, rows, versions
+        Before and after; a version is DVC's or Delta's own.
     added, removed, retyped
         Columns; a retyped one with both types.
     reordered
@@ -74,6 +74,7 @@ class DataChange:
     retyped: list[Change] = field(default_factory=list)
     reordered: bool = False
     values: dict[str, int | None] | None = None
+    versions: tuple[str | None, str | None] = (None, None)
     note: str = ""
 
 
@@ -121,12 +122,21 @@ class Comparison:
     environment: list[PackageChange]
     models: list[ModelChange]
     code: list[CellChange]
+    modules: list[Change] = field(default_factory=list)
     tests: list[PairedTest] = field(default_factory=list)
 
     @property
     def same(self) -> bool:
         """Whether nothing differs but names and times."""
         changed = [cell for cell in self.code if cell.kind != "same"]
-        return not (
-            self.versions or self.params or self.metrics or self.data or self.environment or self.models or changed
+        parts = (
+            self.versions,
+            self.params,
+            self.metrics,
+            self.data,
+            self.environment,
+            self.models,
+            self.modules,
+            changed,
         )
+        return not any(parts)
