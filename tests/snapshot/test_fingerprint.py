@@ -185,6 +185,23 @@ def test_missing_is_missing() -> None:
     assert fingerprint_frame(pd.DataFrame({"a": ["x", None]})) == fingerprint_frame(pd.DataFrame({"a": ["x", np.nan]}))
 
 
+def test_objects_of_one_type_and_of_two() -> None:
+    columns = [
+        [True, None],
+        [True, False],
+        [True, 1.0],
+        [1, 1.0],
+        [b"x", None],
+        [b"x", "x"],
+        ["x", None],
+        [decimal.Decimal(1), None],
+    ]
+    assert len({fingerprint(pd.Series(column, dtype=object)) for column in columns}) == len(columns)
+    for first in (True, b"x", datetime.date(2013, 7, 1)):
+        series = [pd.Series([first, missing], dtype=object) for missing in (None, float("nan"), pd.NA, pd.NaT)]
+        assert len({fingerprint(one) for one in series}) == 1
+
+
 def test_empty_frames_differ_by_their_columns() -> None:
     frames = [
         pd.DataFrame(),

@@ -195,6 +195,9 @@ def test_polars_frames() -> None:
     ]
     assert len({fingerprint(one) for one in [frame, *changes]}) == len(changes) + 1
     assert fingerprint(frame.lazy()) == UNKNOWN
+    assert fingerprint(polars.DataFrame({"o": polars.Series([object()], dtype=polars.Object)})) == UNKNOWN
+    huge = [polars.DataFrame({"n": polars.Series([n], dtype=polars.Int128)}) for n in (2**100, 2**101)]
+    assert UNKNOWN != fingerprint(huge[0]) != fingerprint(huge[1])
     assert fingerprint(frame["i"]) != fingerprint(frame["s"])
 
 
@@ -253,4 +256,8 @@ def test_schemas_of_every_kind() -> None:
     assert schema_of(np.zeros((2, 2))) == {"0": "double", "1": "double"}
     assert schema_of(pd.Series([1], name="x")) == {"x": "long"}
     assert schema_of([1]) == {}
+    odd = pd.DataFrame(
+        {"s": pd.arrays.SparseArray([1]), "a": pd.array([1], dtype="int32[pyarrow]"), "c": pd.Categorical(["x"])}
+    )
+    assert schema_of(odd) == {"s": "long", "a": "integer", "c": "string"}
     assert [rows_of(value) for value in (table, np.zeros((2, 3)), [1, 2], 1)] == [1, 2, 2, None]

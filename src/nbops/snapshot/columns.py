@@ -8,11 +8,16 @@ are one in a column. NumPy's columns are hashed where they lie, Arrow's chunk by
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
+
+import pyarrow as pa
 
 from nbops.snapshot.arrow import column_digest as arrow_digest
 from nbops.snapshot.plain import encoded_cell, zone_name
 from nbops.snapshot.streams import joined, new_hash, update_numbers, update_times
+
+_ARROW = {datetime.date: pa.date32, bytes: pa.binary, bool: pa.bool_}
 
 
 def column_digest(values: Any) -> bytes:
@@ -76,7 +81,6 @@ def _categorical(values: Any) -> bytes:
 
 
 def _objects(array: Any) -> bytes:
-    import pyarrow as pa
     from pandas.api.types import infer_dtype
 
     if infer_dtype(array, skipna=True) in ("string", "empty"):
@@ -84,6 +88,8 @@ def _objects(array: Any) -> bytes:
             return joined([b"str", arrow_digest(pa.array(array, pa.large_string(), from_pandas=True))])
         except (pa.ArrowException, UnicodeError):  # lone surrogates, which Arrow doesn't take
             pass
+    if (kind := _only_kind(array)) is not None:
+        return joined([kind.__name__.encode(), arrow_digest(pa.array(array, _ARROW[kind](), from_pandas=True))])
     running = new_hash()
     for value in array:
         content = encoded_cell(value)
@@ -91,9 +97,19 @@ def _objects(array: Any) -> bytes:
     return joined([f"object {len(array)}".encode(), bytes(running.digest())])
 
 
-def _extension(values: Any, name: str) -> bytes:
-    import pyarrow as pa
+def _only_kind(array: Any) -> type | None:
+    """Return the type of all values that aren't missing, if Arrow has one for exactly these."""
+    kinds = set(map(type, array))
+    found = kinds & _ARROW.keys()
+    if len(found) != 1:
+        return None
+    others = kinds - found
+    if float in others and all(value != value for value in array if type(value) is float):
+        others.discard(float)
+    return found.pop() if all(kind.__name__ in ("NoneType", "NAType", "NaTType") for kind in others) else None
 
+
+def _extension(values: Any, name: str) -> bytes:
     try:
         content = pa.array(values.array, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, NotImplementedError):  # a type that Arrow has nothing for

@@ -135,9 +135,13 @@ def _of_polars(value: Any, threads: int | None) -> bytes:
     if isinstance(value, pl.LazyFrame):
         raise UnknownContent("LazyFrame")
     frame = value.to_frame() if isinstance(value, pl.Series) else value
+    if any("Object" in str(kind) for kind in frame.dtypes):  # Arrow would get their addresses
+        raise UnknownContent("Object")
+    huge = [name for name, kind in frame.schema.items() if str(kind).endswith("Int128")]
     try:
-        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    except Exception as error:  # Python objects, and integers that Arrow has no type for
+        told = frame.with_columns(pl.col(huge).cast(pl.String)) if huge else frame
+        table = told.to_arrow(compat_level=pl.CompatLevel.oldest())
+    except Exception as error:  # a type that Arrow doesn't have
         raise UnknownContent("polars") from error
     kinds = [_polars_type(kind) for kind in frame.dtypes]
     header = joined([b"polars frame" if frame is value else b"polars series", *kinds])

@@ -37,6 +37,8 @@ _WIDEST = 1000
 def _of_pandas(dtype: Any) -> str:
     from pandas.api import types
 
+    if type(dtype).__name__ == "SparseDtype":
+        dtype = dtype.subtype
     if types.is_bool_dtype(dtype):
         return "boolean"
     if types.is_integer_dtype(dtype):
