@@ -101,7 +101,7 @@ def _table(runs: list[RunSummary], width: int) -> Table:
     table.add_column(" ".join(kind[:digits].ljust(digits) for kind in VERSION_KINDS), no_wrap=True)
     for column in table.columns[: len(heads)]:
         column.no_wrap, column.overflow = True, "ellipsis"
-    table.columns[1].max_width = width // 5 if with_status else 12
+    table.columns[1].max_width = width // 5 if with_status else 10
     table.expand = True
     parents = {run.parent for run in runs}
     shown = {run.run_id for run in runs}
