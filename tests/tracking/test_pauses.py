@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
@@ -11,6 +13,9 @@ from nbops.tracking import recorder
 from nbops.tracking.cell import SKIPPED, UNRECORDED
 from nbops.tracking.recipe import recipe_of
 from nbops.tracking.records import SessionLog, read
+from nbops.tracking.store import Store
+
+from .conftest import Kernel
 
 
 def _run(shell: InteractiveShell, *cells: str) -> None:
@@ -116,3 +121,16 @@ def test_the_verbs_are_completed(shell: InteractiveShell) -> None:
         with provisionalcompleter():
             found = [completion.text for completion in shell.Completer.completions(line, len(line))]
         assert expected in found
+
+
+@pytest.mark.slow
+def test_fits_make_no_runs_while_off_or_skipped(project: Project, start_kernel: Callable[..., Kernel]) -> None:
+    fit = "model = Ridge(alpha={}).fit([[1], [2], [3]], [1, 2, 4])"
+    kernel = start_kernel()
+    cells = [
+        *("%load_ext nbops", "from sklearn.linear_model import Ridge", fit.format(1)),
+        *("%%nbops skip\n" + fit.format(2), fit.format(3), "%nbops off", fit.format(4), "%nbops on", fit.format(5)),
+    ]
+    assert [kernel.run(cell).status for cell in cells] == ["ok"] * len(cells)
+    kernel.stop()
+    assert sorted(run.params["alpha"] for run in Store(project).runs()) == ["1", "3", "5"]

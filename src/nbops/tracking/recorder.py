@@ -263,6 +263,8 @@ class Recorder:
             self._pause.note(cell.seq, len(measured.steps))
             self.write(end_of(cell, outcome, measured, names, self.shell.user_ns), sync=True)
         self._guarded(lambda: self.autologging.attach(cell.runs, cell.seq, self._background.add))
+        if cell.hidden and _current is self:
+            self._guarded(lambda: self.autologging.watch(self._guarded))
 
     def _record_models(self, seq: int, names: frozenset[str]) -> None:
         for model in fitted_models(seq, names, self.shell.user_ns):
