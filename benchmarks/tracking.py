@@ -185,10 +185,9 @@ def same_stores(folder: Path) -> float:
     from nbops.project import Project
 
     ours, theirs = logged(Project.find(folder).tracking_uri), logged(f"sqlite:///{folder / 'peer.db'}")
-    extra = {"lr", "columns"}
     equal = 0
     for mine, its in zip(ours, theirs, strict=False):
-        params = {key: value for key, value in mine["params"].items() if key in its["params"] or key in extra}
+        params = {key: value for key, value in mine["params"].items() if key in its["params"]}  # beside variables
         equal += {**mine, "params": params} == its
     return equal / max(len(theirs), len(ours), 1)
 

@@ -81,7 +81,8 @@ def attach(
     now = dict(caught) if caught else moment(store.project)
     folder = (store.project.root / made_by.notebook).parent if made_by.notebook else store.project.root
     written = _code(store.project.root, folder, now, _own(made_by.pieces), _own(history.pieces))
-    found = _attach(store, run_id, now, written, _data(store, reads, inputs or {}), made)
+    data = _data(store, reads, inputs or {}, _fitted(store, run_id))
+    found = _attach(store, run_id, now, written, data, made)
     store.log_text(run_id, json.dumps(asdict(made_by), indent=1), RECIPE_ARTIFACT)
     store.log_text(run_id, _as_script(made_by), RECIPE_SCRIPT)
     return found
@@ -195,15 +196,24 @@ def _as_script(made_by: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _data(store: Store, reads: Sequence[Data], inputs: Mapping[str, Path]) -> dict[str, Any]:
+def _fitted(store: Store, run_id: str) -> list[str]:
+    """Return the fingerprints of what was passed to ``fit`` (`journal.fits`)."""
+    inputs = store.client.get_run(run_id).inputs.dataset_inputs
+    return [given.dataset.digest for given in inputs if given.dataset.name.startswith("fit ")]
+
+
+def _data(
+    store: Store, reads: Sequence[Data], inputs: Mapping[str, Path], fitted: Sequence[str] = ()
+) -> dict[str, Any]:
     datasets = {read.source: _read_dataset(read) for read in reads}
     for name, path in inputs.items():
         source = store.project.relative(path)
         if source not in datasets and path.is_file():
             datasets[source] = DatasetVersion(name, source, fingerprint_file(path))
     found = sorted(datasets.values(), key=lambda dataset: dataset.source)
+    digests = sorted([*(dataset.digest for dataset in found), *fitted])
     return {
-        "digest": _digest(sorted(dataset.digest for dataset in found)) if found else None,  # wherever it lay
+        "digest": _digest(digests) if digests else None,  # wherever it lay
         "datasets": [asdict(dataset) for dataset in found],
     }
 

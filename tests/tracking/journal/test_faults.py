@@ -101,7 +101,7 @@ def test_a_killed_kernel_leaves_all_that_is_a_second_old(project: Project, start
     runs = {run.name: run for run in Store(project).runs()}
     assert [alpha for alpha, status in fits(project) if status == "FINISHED"] == ["1.0", "2.0", "3.0"]
     assert runs["open"].metrics == {"m": 2.0}
-    assert runs["open"].params == {"p": "1"}
+    assert runs["open"].params["p"] == "1"
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from typing import Any
 from nbops.tracking.journal import replayed, requirements
 from nbops.tracking.journal.entries import Evaluated, Fit, Held, Score
 from nbops.tracking.journal.real import Real
+from nbops.tracking.journal.refusals import is_for_now
 from nbops.tracking.journal.sklearn_hooks import is_public
 from nbops.tracking.schema import DatasetVersion
 
@@ -46,6 +47,7 @@ class FitReplay:
         self.real = real
         self.path: list[str] = []
         self._ready = False
+        self._errors: list[Exception] = []
         self._kinds: set[type] = set()
         self._now: tuple[Any, bool] | None = None
         self._commands: dict[str, dict[str, str]] = defaultdict(dict)
@@ -61,6 +63,7 @@ class FitReplay:
         mlflow.set_registry_uri(self.real.project.tracking_uri)
         requirements.replace_inference()
         _only_the_kernels_context()
+        self._errors = _listen_to_errors()
         mlflow.sklearn.utils._is_plotting_supported = lambda: False
         self._ready = True
 
@@ -152,12 +155,18 @@ class FitReplay:
                 self._switch_on(estimator)
                 estimator.fit(given[0], given[1], **weights)
         except Refitted:
-            pass
+            pass  # as it did in the kernel
         finally:
             self._now = None
             replayed.tags = None
             stack.pop()
             mlflow.set_tracking_uri(before)
+        if self._errors:  # MLflow only warns of its own; what the store didn't take now is tried again as a whole
+            error = self._errors.pop()
+            self._errors.clear()
+            if is_for_now(error):
+                raise error
+            client.set_tag(run_id, "nbops.unrecorded", f"a part: {type(error).__name__}: {error}"[:5000])
         model = mlflow.sklearn._AUTOLOGGING_METRICS_MANAGER.get_model_id_for_model(estimator)
         if model:
             self.real.note(f"model:{entry.fit_id}", model)
@@ -225,6 +234,28 @@ class FitReplay:
 
         fit._restores = True  # type: ignore[attr-defined]
         setattr(owner, attribute, fit)
+
+
+def _listen_to_errors() -> list[Exception]:
+    """Return a list that gets what goes wrong in MLflow's autologging, which keeps that to itself."""
+    from mlflow.utils.autologging_utils import AutologgingEventLogger
+
+    errors: list[Exception] = []
+
+    class Listener(AutologgingEventLogger):  # type: ignore[misc]  # MLflow isn't typed
+        def log_patch_function_error(
+            self,
+            session: Any,
+            patch_obj: Any,
+            function_name: str,
+            call_args: Any,
+            call_kwargs: Any,
+            exception: Exception,
+        ) -> None:
+            errors.append(exception)
+
+    AutologgingEventLogger.set_logger(Listener())
+    return errors
 
 
 def _only_the_kernels_context() -> None:

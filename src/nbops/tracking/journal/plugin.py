@@ -28,6 +28,7 @@ from nbops.project import Project
 from nbops.tracking.failures import log_failure
 from nbops.tracking.journal.entries import Create, Inputs, Log, Metric, Update, number
 from nbops.tracking.journal.outbox import Outbox, current
+from nbops.tracking.journal.refusals import is_for_now
 from nbops.tracking.journal.settling import settle
 
 SCHEME = "nbops"
@@ -260,8 +261,6 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         try:
             made: Run = self.real.create_run(experiment_id, user_id, start_time, tags, name)
         except Exception as error:
-            from nbops.tracking.journal.replay import is_for_now
-
             if not is_for_now(error):
                 raise
             self._away_since = time.monotonic()

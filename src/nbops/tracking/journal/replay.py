@@ -28,20 +28,10 @@ from nbops.tracking.journal.entries import (
     Update,
 )
 from nbops.tracking.journal.real import Real
+from nbops.tracking.journal.refusals import is_for_good, is_for_now
 
 _PER_CALL = 100
 _METRICS_PER_CALL = 800
-_FOR_GOOD = frozenset(
-    {
-        "BAD_REQUEST",
-        "FEATURE_DISABLED",
-        "INVALID_PARAMETER_VALUE",
-        "INVALID_STATE",
-        "PERMISSION_DENIED",
-        "RESOURCE_ALREADY_EXISTS",
-        "RESOURCE_DOES_NOT_EXIST",
-    }
-)
 _TRIES = 3
 
 
@@ -213,27 +203,6 @@ class Replay:
         if folder.is_dir():  # else it was logged, and removed, before
             self.real.client(entry.uri).log_artifacts(self.real.run_id(entry.run_id), str(folder), entry.path)
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_for_good(error: Exception) -> bool:
-    """Whether a store will never take what it refused."""
-    return getattr(error, "error_code", None) in _FOR_GOOD
-
-
-def is_for_now(error: Exception) -> bool:
-    """Whether a failure is the store's (it's away, locked or full), and trying again later is all there is to do."""
-    seen: BaseException | None = error
-    while seen is not None:
-        name = type(seen).__name__
-        if isinstance(seen, OSError) and not isinstance(seen, FileNotFoundError):
-            return True
-        if name in ("OperationalError", "ConnectionError", "MaxRetryError", "NewConnectionError", "Timeout"):
-            return True
-        if getattr(seen, "error_code", None) in ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    text = str(error)
-    return "API request to" in text or "Max retries exceeded" in text or "database is locked" in text
 
 
 def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:
