@@ -10,100 +10,34 @@ was reproduced: the tag ``nbops.reproduced`` and the artifact ``nbops/reproducti
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from nbops import __version__
 from nbops.errors import TrackingError
 from nbops.notebook import document
 from nbops.notebook.document import Document
 from nbops.notebook.parameters import INJECTED_ID, read_parameters
 from nbops.tracking.journal import settle
 from nbops.tracking.lives import guard, kernels
-from nbops.tracking.lives.judge import Check, Evidence, checks, first_differing, first_seen
+from nbops.tracking.lives.judge import Check, Evidence, checks
 from nbops.tracking.lives.layout import lay_out, sources_of
 from nbops.tracking.lives.origin import Origin, origin_of
 from nbops.tracking.lives.places import recorded_root
 from nbops.tracking.lives.replay import PROBE_ID, Replayed, keep_records, probe, probed, replay, shown_as
-from nbops.tracking.lives.restore import is_masked
+from nbops.tracking.lives.safety import outside_reads, refuse_unsafe
 from nbops.tracking.lives.scratch import MAX_COPY, Scratch, scratch_of
-from nbops.tracking.lives.tolerance import Tolerance, worst
+from nbops.tracking.lives.tolerance import Tolerance
 from nbops.tracking.lives.traces import kept_trace, made_run
+from nbops.tracking.lives.verdict import REPRODUCED_TAG, REPRODUCES_TAG, REPRODUCTION_ARTIFACT, Reproduction, record
 from nbops.tracking.records import Cell
 from nbops.tracking.sessions import close_dead
 from nbops.tracking.store import Store
 
-Verdict = Literal["reproduced", "close", "differs"]
-REPRODUCED_TAG = "nbops.reproduced"
-REPRODUCES_TAG = "nbops.reproduces"
-REPRODUCTION_ARTIFACT = "nbops/reproduction.json"
-FORMAT = 1
+__all__ = ["REPRODUCED_TAG", "REPRODUCES_TAG", "REPRODUCTION_ARTIFACT", "Reproduction", "reproduce"]
+
 _SETTLED_WITHIN_S = 300.0
 _FAILED = ("failed", "killed", "timeout", "cancelled")
-
-
-@dataclass(frozen=True, slots=True)
-class Reproduction:
-    """How a run came out a second time.
-
-    Attributes
-    ----------
-    run_id, again
-        The run, and the run that its recipe made again (None if it didn't get that far).
-    verdict
-        ``reproduced``, ``close`` or ``differs``.
-    first
-        What differed first, None where nothing did.
-    checks
-        Every comparison.
-    cells
-        How many cells the recipe has.
-    environment
-        ``present`` or ``fresh``.
-    packages
-        Distributions whose version isn't the run's: name to (then, now).
-    tolerance
-        What counted as the same and as close.
-    seconds, made
-        How long it took, and when it was (epoch).
-    notebook
-        The executed notebook, relative to the project's root.
-    """
-
-    run_id: str
-    again: str | None
-    verdict: Verdict
-    first: Check | None
-    checks: list[Check]
-    cells: int
-    environment: str
-    packages: dict[str, tuple[str | None, str | None]]
-    tolerance: dict[str, float]
-    seconds: float
-    made: float
-    notebook: str | None = None
-    nbops: str = __version__
-    format: int = FORMAT
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def held(self) -> bool:
-        """Whether the run can be relied on: reproduced, or close."""
-        return self.verdict != "differs"
-
-    def said(self) -> str:
-        """Return the verdict in a sentence."""
-        if self.first is None:
-            return self.verdict
-        check = self.first
-        cell = f"cell {check.position}" + (f" ({check.cell_id})" if check.cell_id else "") if check.position else "it"
-        text = f"differs, here: {cell}, {check.kind} {check.name}: {check.before or '-'} → {check.after or '-'}"
-        sign = first_seen(self.checks, check)
-        return f"{text}; seen first in cell {sign.position}, {sign.kind} {sign.name}" if sign else text
 
 
 def reproduce(
@@ -148,11 +82,11 @@ def reproduce(
     say = say or (lambda text: None)
     tolerance = tolerance or Tolerance()
     origin = origin_of(store, run)
-    _refuse(store, origin, write_outside)
+    refuse_unsafe(store, origin, write_outside)
     python = _fresh(store, origin, say) if fresh_environment else None
     run_id = origin.run.summary.run_id
     name = shown_as(store.project, run_id)
-    with scratch_of(store.project, reads=_outside_reads(origin), limit=max_copy) as scratch:
+    with scratch_of(store.project, reads=outside_reads(origin), limit=max_copy) as scratch:
         notebook = _notebook(store, origin, scratch)
         stage_run = _start_stage_run(store, origin, name) if origin.stage else None
         try:
@@ -175,44 +109,7 @@ def reproduce(
         found = _compare(store, origin, notebook, replayed, stage_run, scratch, tolerance)
     if replayed.executed:
         document.write(store.project.root / name, replayed.executed)
-    return _record(store, origin, replayed, found, tolerance, python, name)
-
-
-def _refuse(store: Store, origin: Origin, write_outside: bool) -> None:
-    where = f"run {origin.run.summary.run_id[:8]}"
-    for position, piece in enumerate(origin.recipe.pieces, 1):
-        if is_masked(piece.source):
-            raise TrackingError(
-                f"cell {position} of its recipe holds a secret, which was masked when it was recorded",
-                where=where,
-                remedy="have the notebook read it from an environment variable; `nbops restore` writes the recipe to edit",
-            )
-    outside = sorted(path for path in _written(origin) if _is_endangered(path, store.project.root))
-    if outside and not write_outside:
-        raise TrackingError(
-            f"it wrote outside of the project, over what is there now: {', '.join(map(str, outside[:5]))}",
-            where=where,
-            remedy="--write-outside lets it write there again",
-        )
-
-
-def _written(origin: Origin) -> set[Path]:
-    ends = (origin.cells[piece.seq].end for piece in origin.recipe.pieces if piece.seq in origin.cells)
-    return {Path(path) for end in ends if end for step in end.steps for path in step.writes if Path(path).is_absolute()}
-
-
-def _is_endangered(path: Path, root: Path) -> bool:
-    import tempfile
-
-    harmless = (root, Path(tempfile.gettempdir()), Path("/dev"), Path("/proc"), Path.home() / ".cache")
-    return path.is_file() and not any(path.is_relative_to(folder) for folder in harmless)
-
-
-def _outside_reads(origin: Origin) -> set[Path]:
-    ends = (cell.end for cell in origin.cells.values())
-    found = {Path(path) for end in ends if end for step in end.steps for path in step.reads}
-    found |= {Path(data.source) for cell in origin.cells.values() for data in cell.data if len(data.source) < 1000}
-    return {path for path in found if path.is_absolute()}
+    return record(store, origin, replayed, found, tolerance, python, name)
 
 
 def _notebook(store: Store, origin: Origin, scratch: Scratch) -> Document:
@@ -349,53 +246,3 @@ def _stopped(origin: Origin, notebook: Document, replayed: Replayed) -> Check:
             return Check("cell", "outcome", "differs", "ok", why, position, piece.cell_id if piece else None)
     why = replayed.said or "the kernel ended"
     return Check("cell", "start", "differs", "ran", why.splitlines()[-1] if why else why, 1)
-
-
-def _record(
-    store: Store,
-    origin: Origin,
-    replayed: Replayed,
-    compared: tuple[list[Check], str | None],
-    tolerance: Tolerance,
-    python: Path | None,
-    notebook: str,
-) -> Reproduction:
-    found, again = compared
-    run = origin.run.summary
-    verdict: Verdict = {"same": "reproduced", "close": "close", "differs": "differs"}[  # type: ignore[assignment]
-        worst(check.level for check in found if check.counts)
-    ]
-    if again is None:
-        again = store.start_run(f"{run.name} again", experiment=run.experiment, tags={"nbops.notebook": notebook})
-        store.end_run(again, "FAILED")
-    made = Reproduction(
-        run_id=run.run_id,
-        again=again,
-        verdict=verdict,
-        first=first_differing(found),
-        checks=found,
-        cells=len(origin.recipe.pieces),
-        environment="fresh" if python else "present",
-        packages=_packages(origin, store, again),
-        tolerance=tolerance.as_dict(),
-        seconds=replayed.seconds,
-        made=time.time(),
-        notebook=notebook if replayed.executed else None,
-        notes=[] if origin.log else ["the session's file isn't here: outputs and how cells ended weren't compared"],
-    )
-    store.log(again, tags={REPRODUCES_TAG: run.run_id})
-    store.log(run.run_id, tags={REPRODUCED_TAG: verdict})
-    store.log_text(run.run_id, json.dumps(asdict(made), indent=1, default=str), REPRODUCTION_ARTIFACT)
-    return made
-
-
-def _packages(origin: Origin, store: Store, again: str) -> dict[str, tuple[str | None, str | None]]:
-    old = origin.run.snapshot.get("environment", {}).get("distributions", {})
-    new = store.run(again).snapshot.get("environment", {}).get("distributions", {})
-    if not old or not new:
-        return {}
-    return {
-        name: (old.get(name), new.get(name))
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    }
