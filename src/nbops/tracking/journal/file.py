@@ -12,6 +12,7 @@ import os
 import platform
 import shutil
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -76,14 +77,25 @@ class Journal:
 
     def ids(self) -> dict[str, str]:
         """Return what the store made of the kernel's ids: of runs, and the models of fits."""
-        try:
-            return msgspec.json.decode(self._ids.read_bytes(), type=dict[str, str])
-        except (FileNotFoundError, msgspec.DecodeError):
-            return {}
+        found: dict[str, str] = {}
+        with suppress(FileNotFoundError):
+            for line in self._ids.read_bytes().split(b"\n"):
+                with suppress(msgspec.DecodeError):  # torn
+                    found |= msgspec.json.decode(line, type=dict[str, str])
+        return found
 
-    def keep_ids(self, ids: dict[str, str]) -> None:
-        """Write the ids."""
-        self._replace(self._ids, msgspec.json.encode(ids))
+    def keep_id(self, ours: str, theirs: str) -> None:
+        """Append what became of an id."""
+        with self._ids.open("ab", buffering=0) as stream:
+            stream.write(b"\n" + msgspec.json.encode({ours: theirs}))
+
+    def tidy(self, older: float) -> None:
+        """Remove what lies in the spool for longer than `older` seconds: to be called when all is replayed."""
+        now = time.time()
+        for path in self.spool.glob("*"):
+            with suppress(OSError):
+                if path.is_file() and now - path.stat().st_mtime > older:
+                    path.unlink()
 
     def head(self) -> Head | None:
         """Return the first line, None where it isn't whole.

@@ -64,7 +64,7 @@ class Real:
         """Keep what became of an id."""
         if self._ids.get(ours) != theirs:
             self._ids[ours] = theirs
-            self.journal.keep_ids(self._ids)
+            self.journal.keep_id(ours, theirs)
 
     def model_of(self, fit_id: str) -> str | None:
         """Return the logged model that a fit made."""

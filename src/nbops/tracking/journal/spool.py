@@ -7,6 +7,7 @@ file of the spool is named by what is in it.
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 from collections.abc import Callable
@@ -139,7 +140,7 @@ class Spool:
         name = f"array-{content}-{array.dtype.str.strip('<>|=')}-{'x'.join(map(str, array.shape))}-{order}"
         rows = array.shape[0] if array.ndim else None
         held = Held(name, content, "ndarray", rows)
-        if name in self._written:
+        if self._is_there(name):
             return Holding(0, lambda: held, lambda: None)
         taken = self._take(array.nbytes)
         try:
@@ -181,8 +182,19 @@ class Spool:
 
         return give_back
 
-    def _write_once(self, name: str, content: Callable[[], bytes], held: Held) -> Held:
+    def _is_there(self, name: str) -> bool:
+        """Whether a value is in the spool; it stays there for a while then."""
         if name not in self._written:
+            return False
+        try:
+            os.utime(self.folder / name)
+        except OSError:  # the worker has done with it and removed it
+            self._written.pop(name, None)
+            return False
+        return True
+
+    def _write_once(self, name: str, content: Callable[[], bytes], held: Held) -> Held:
+        if not self._is_there(name):
             path = self.folder / name
             fresh = path.with_name(f"{name}.{threading.get_ident()}.new")
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -197,7 +209,7 @@ class Spool:
                     fresh.unlink(missing_ok=True)
                 raise
             self._written[name] = held
-        return self._written[name]
+        return held
 
 
 def dump(value: Any) -> bytes:

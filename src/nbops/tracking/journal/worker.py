@@ -30,6 +30,7 @@ _BATCH = 5000
 _LONGEST_PAUSE = 30.0
 _AFTER_THE_KERNEL = 60.0
 _WARM_AFTER = 0.3
+_TIDY_EVERY = 120.0
 _MIRROR_EVERY = 30.0
 
 
@@ -56,6 +57,7 @@ class _Worker:
         self.offset = journal.replayed()
         self._replay: Replay | None = None
         self._looked = 0.0
+        self._tidied = time.monotonic()
         self._mirrored = time.monotonic()
         self._alive = True
         self._parent = os.getppid()
@@ -80,6 +82,7 @@ class _Worker:
             if self._replay is None and time.monotonic() - began > _WARM_AFTER:
                 guarded(self.project, self._replay_now().warm_up)
                 continue
+            self._tidy()
             pause = min(pause * 1.2, _SLOW)
             time.sleep(pause)
 
@@ -104,6 +107,12 @@ class _Worker:
                 time.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 entries = [pair for pair in entries if pair[0] > self.offset]
+
+    def _tidy(self) -> None:
+        now = time.monotonic()
+        if now - self._tidied > _TIDY_EVERY and self.offset >= self.journal.size():
+            self._tidied = now
+            self.journal.tidy(_TIDY_EVERY)
 
     def _replay_now(self) -> Replay:
         if self._replay is None:
