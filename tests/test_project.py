@@ -73,3 +73,28 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_relative_paths(project: Project) -> None:
     assert project.relative(project.root / "data" / "x.csv") == "data/x.csv"
     assert project.relative("/elsewhere/x.csv") == "/elsewhere/x.csv"
+
+
+def test_what_is_recorded_can_be_set(tmp_path: Path) -> None:
+    assert (Project(tmp_path).redact, Project(tmp_path).held_memory, Project(tmp_path).kept_output) == ((), 0.1, 10**6)
+    told = {"redact": ["patient_*", "re:[a-z]"], "memory": "2GB", "outputs": "0"}
+    project = Project(tmp_path, {"tracking": told})
+    assert (project.redact, project.held_memory, project.kept_output) == (("patient_*", "re:[a-z]"), 2 * 10**9, 0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("redact", "x"),
+        ("redact", ["re:("]),
+        ("memory", "much"),
+        ("memory", "200%"),
+        ("outputs", "10%"),
+        ("outputs", True),
+    ],
+)
+def test_what_cannot_be_set_says_so(tmp_path: Path, key: str, value: object) -> None:
+    project = Project(tmp_path, {"tracking": {key: value}})
+    name = {"memory": "held_memory", "outputs": "kept_output"}.get(key, key)
+    with pytest.raises(ProjectError, match=f"tracking. {key}"):
+        getattr(project, name)

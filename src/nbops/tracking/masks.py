@@ -91,6 +91,11 @@ def masks_anything() -> bool:
     return bool(_finder or _regexes)
 
 
+def lists_names() -> bool:
+    """Whether the project says of names that they are secret: then no text is above suspicion."""
+    return _patterns is not None
+
+
 class Secrets:
     """Finds the values that secret names hold, anew whenever it's asked, without going through all names each time.
 

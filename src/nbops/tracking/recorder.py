@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from nbops.errors import TrackingError
 from nbops.project import Project
 from nbops.tracking import autolog, failures, masks
@@ -31,8 +33,8 @@ from nbops.tracking.interrupts import Held, interrupt_cell
 from nbops.tracking.models import fitted_models
 from nbops.tracking.pauses import Pause
 from nbops.tracking.reads import Read, watch
-from nbops.tracking.records import Closed, Record, Session
-from nbops.tracking.redact import redact_source
+from nbops.tracking.records import Closed, Data, Record, Session
+from nbops.tracking.redact import redact_source, redact_text
 from nbops.tracking.tables import Tables
 from nbops.tracking.writer import Writer
 
@@ -174,6 +176,8 @@ class Recorder:
 
     def write(self, record: Record, *, sync: bool = False) -> None:
         """Append a record to the session's file."""
+        if isinstance(record, Data):  # a file's name, or a query, may hold a secret
+            record = msgspec.structs.replace(record, source=redact_text(record.source))
         if self._writer:
             self._writer.write(record, sync=sync)
 

@@ -39,12 +39,13 @@ _BEFORE, _AFTER = 100, 500
 
 def redact_source(source: str) -> str:
     """Return code with secrets masked."""
-    if not masks.masks_anything() and not _SUSPECT.search(source):
+    suspect = masks.lists_names() or bool(_SUSPECT.search(source))
+    if not suspect and not masks.masks_anything():
         return source
     tree = parse(source)
     if tree is None:
         return redact_text(source)
-    if _SUSPECT.search(source):
+    if suspect:
         source = replace(source, [*literals_of_secrets(tree, source), *texts(source, _mask_inline)])
         source = _BARE.sub(MASK, _URL.sub(rf"\g<scheme>{MASK}@", source))
     if masks.masks_anything():
@@ -55,6 +56,8 @@ def redact_source(source: str) -> str:
 def redact_text(text: str) -> str:
     """Return a message, a query, a difference, an output, or any other text that isn't code, with secrets masked."""
     text = masks.mask(text)
+    if masks.lists_names():
+        return _redact(text)
     if not _SUSPECT.search(text):
         return text
     if len(text) <= _LONG:
