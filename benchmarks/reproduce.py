@@ -161,7 +161,7 @@ def tell(result: Result) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folders", nargs="*", type=Path, help="folders of notebooks (default: benchmarks/notebooks)")
-    parser.add_argument("--only", default="", help="only notebooks whose name contains this")
+    parser.add_argument("--only", default="", help="only notebooks whose name contains one of these (with commas)")
     parser.add_argument("--flights", action="store_true", help="the flights project too (minutes)")
     parser.add_argument("--timeout", type=float, default=CELL_TIMEOUT, help="the most seconds a cell may take")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
@@ -174,7 +174,7 @@ def main() -> int:
             shutil.copytree(folder, root, ignore=shutil.ignore_patterns(".nbops", ".ipynb_checkpoints"))
             (root / "nbops.toml").touch()
             for path in sorted(root.rglob("*.ipynb")):
-                if options.only in path.stem and ".nbops" not in path.parts:
+                if any(part in path.stem for part in options.only.split(",")) and ".nbops" not in path.parts:
                     results.append(live(Project.find(root), path, options.timeout))
                     tell(results[-1])
         if options.flights:

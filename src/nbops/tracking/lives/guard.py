@@ -29,6 +29,7 @@ _CHANGING = {
     "shutil.rmtree": 1,
     "sqlite3.connect": 1,
 }
+_BELOW_DESCRIPTOR = frozenset({"os.mkdir", "os.remove", "os.rmdir"})
 
 
 def settings(project: Project) -> str:
@@ -63,7 +64,7 @@ def protect() -> None:
     free = tuple(os.path.realpath(path) for path in content["free"])
 
     def refuse(place: str) -> None:
-        if place.startswith(inside) and not place.startswith(free) and "__pycache__" not in place:
+        if f"{place}/".startswith(inside) and not place.startswith(free) and "__pycache__" not in place:
             raise PermissionError(f"nbops reproduce doesn't let a run write over the project's own files: {place}")
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -75,6 +76,18 @@ def protect() -> None:
         elif event in _CHANGING:
             for path in arguments[: _CHANGING[event]]:
                 if isinstance(path, str | bytes | os.PathLike):
-                    refuse(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100  # a link itself, not where it leads
+                    # a link itself, not where it leads
+                    refuse(os.path.abspath(os.path.join(_folder(event, arguments), os.fsdecode(path))))  # noqa: PTH100, PTH118
 
     sys.addaudithook(hook)
+
+
+def _folder(event: str, arguments: tuple[Any, ...]) -> str:
+    """Return the folder that a path is relative to: an open one, where the call was given its descriptor."""
+    descriptor = arguments[-1] if event in _BELOW_DESCRIPTOR else -1
+    if not isinstance(descriptor, int) or descriptor < 0:
+        return ""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
+    except OSError:  # not Linux, or closed
+        return ""

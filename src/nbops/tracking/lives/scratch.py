@@ -9,6 +9,7 @@ has a limit. A folder whose holder is gone is removed by ``nbops gc``.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import time
@@ -65,7 +66,7 @@ class Scratch:
 
     def led_here(self, source: str) -> str:
         """Return code whose absolute paths into the project lead to the copy."""
-        return source.replace(str(self.original), str(self.project.root))
+        return re.sub(rf"{re.escape(str(self.original))}(?![\w.-])", lambda _: str(self.project.root), source)
 
     def led_back(self, text: str) -> str:
         """Return text in which the copy's path reads as the project's."""
@@ -101,6 +102,7 @@ def scratch_of(project: Project, *, reads: Iterable[Path] = (), limit: int = MAX
         try:
             root.mkdir(parents=True)
             copier = _Copier(project.root, limit)
+            copier.measure(root)
             copier.tree(project.root, root)
             for path in reads:
                 if path.is_file() and not path.is_relative_to(project.root):
@@ -124,6 +126,20 @@ class _Copier:
         self._limit = limit
         self._copied = self._files = 0
 
+    def measure(self, target: Path) -> None:
+        """Refuse what is too large before anything of it is copied, unless the file system clones."""
+        size = files = 0
+        for folder, folders, names in os.walk(self._root):
+            folders[:] = [name for name in folders if name not in _LEFT_BEHIND]
+            for name in names:
+                path = Path(folder, name)
+                size, files = size + path.lstat().st_size, files + 1
+                if size > self._limit or files > _MAX_FILES:
+                    if path.is_file() and not _cloned(path, target / name):
+                        raise self._too_large()
+                    (target / name).unlink(missing_ok=True)
+                    return
+
     def tree(self, source: Path, target: Path) -> None:
         with os.scandir(source) as entries:
             listed = list(entries)
@@ -145,14 +161,17 @@ class _Copier:
         if not _cloned(source, target):
             self._copied += source.stat().st_size
             if self._copied > self._limit or self._files > _MAX_FILES:
-                raise TrackingError(
-                    f"the project is too large to be copied (more than {self._limit / 2**20:,.0f} MiB "
-                    f"or {_MAX_FILES:,} files), which keeps its files from being written over",
-                    where=str(self._root),
-                    remedy="--max-copy allows more; or `nbops restore` the run and execute it yourself",
-                )
+                raise self._too_large()
             shutil.copyfile(source, target)
         shutil.copystat(source, target)
+
+    def _too_large(self) -> TrackingError:
+        return TrackingError(
+            f"the project is too large to be copied (more than {self._limit / 2**20:,.0f} MiB or {_MAX_FILES:,} files), "
+            "which keeps its files from being written over",
+            where=str(self._root),
+            remedy="--max-copy allows more; or `nbops restore` the run and execute it yourself",
+        )
 
     def _link(self, source: Path, target: Path) -> None:
         """Copy what a link leads to: a link out of the copy would lead writes to the original."""
