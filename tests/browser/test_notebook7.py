@@ -76,13 +76,11 @@ def test_notebook_7_tells_the_notebook_and_its_cells(project: Project, chromium:
     page = chromium.new_page()
     page.goto(notebook_url)
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
-    page.wait_for_selector(
-        ".jp-NotebookKernelStatus, .jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=90_000
-    )
-    for _ in cells:
-        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=90_000)
-        page.click(".jp-Notebook .jp-mod-selected .jp-InputArea-editor")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=90_000)
+    page.click(".jp-Notebook .jp-Cell >> nth=0")
+    for number in range(len(cells)):
         page.keyboard.press("Shift+Enter")
+        _log(project, number + 1)
     log = _log(project, len(cells))
     page.close()
     assert log.session.notebook == "sub/a.ipynb"

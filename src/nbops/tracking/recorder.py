@@ -52,11 +52,6 @@ def of_kernel() -> Recorder | None:
     return _of_kernel
 
 
-def log_failure(project: Project) -> None:
-    """Append the exception being handled to ``.nbops/nbops.log`` (see `failures`)."""
-    failures.log_failure(project)
-
-
 class Recorder:
     """Records the cells of one kernel.
 

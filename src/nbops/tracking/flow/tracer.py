@@ -91,7 +91,7 @@ class Flow:
         self._wrapped = None
 
     def begin(self, seq: int, source: str) -> None:
-        """A cell is about to run."""
+        """Begin a cell."""
         self._clear()
         self._seq, self._source, self._thread = seq, source, threading.get_ident()
         self._tracing = True
@@ -209,7 +209,7 @@ class Flow:
         if self._on_failure is not None:
             self._on_failure()
         else:
-            from nbops.tracking.recorder import log_failure
+            from nbops.tracking.failures import log_failure
 
             log_failure(self.project)
 
