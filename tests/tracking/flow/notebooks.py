@@ -69,7 +69,9 @@ def executed(cells: list[str] | tuple[str, ...], folder: Path, failures: Failure
             flow.begin(seq, source)
             told = shell.run_cell(source)
             steps = flow.end()
-            records.append(Cell(Start(seq, None, source, 0.0), End(seq, "ok" if told.success else "error", 0.0, steps=steps)))
+            records.append(
+                Cell(Start(seq, None, source, 0.0), End(seq, "ok" if told.success else "error", 0.0, steps=steps))
+            )
         flow.stop()
         return SessionLog(Session("flow", 0, 0.0, 0.0), records), shell.user_ns
 
@@ -101,9 +103,17 @@ class _World:
         import numpy as np
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._kept = Path.cwd(), dict(os.environ), list(sys.path), set(sys.modules), np.geterr(), sys.modules.get("__main__")
+        self._kept = (
+            Path.cwd(),
+            dict(os.environ),
+            list(sys.path),
+            set(sys.modules),
+            np.geterr(),
+            sys.modules.get("__main__"),
+        )
         self._precision, self._bytecode = decimal.getcontext().prec, sys.dont_write_bytecode
         self._warnings = warnings.filters[:]
+        warnings.simplefilter("ignore")  # what libraries say to a user's code
         os.chdir(self.folder)
         random.seed(99)
         np.random.seed(99)

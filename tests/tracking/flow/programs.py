@@ -168,7 +168,9 @@ def statement(draw: st.DrawFn) -> str:
 
 
 cell = st.lists(statement(), min_size=1, max_size=3).map("\n".join)
-shown = st.lists(st.sampled_from(SHOWN), min_size=1, max_size=2, unique=True).map(lambda names: f"result = [{', '.join(names)}]")
+shown = st.lists(st.sampled_from(SHOWN), min_size=1, max_size=2, unique=True).map(
+    lambda names: f"result = [{', '.join(names)}]"
+)
 
 
 @st.composite

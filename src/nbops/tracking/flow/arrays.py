@@ -21,7 +21,7 @@ def look_at_array(value: Any, reach: Reach) -> Content:
 
     ndarray = np.ndarray
     plain = value if type(value) is ndarray else ndarray.view(value, ndarray)
-    base = value.base if type(value) is ndarray else ndarray.base.__get__(value)  # type: ignore[attr-defined]
+    base = value.base if type(value) is ndarray else ndarray.base.__get__(value)
     form = (plain.shape, plain.strides, plain.dtype.str)
     if isinstance(base, ndarray):
         owner = base

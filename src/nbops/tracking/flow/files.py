@@ -154,7 +154,7 @@ class Traffic:
             self.writes(path)
 
     def reads(self, path: Any, *, below: bool = False) -> None:
-        """A file is read; with `below`, what lies in the folder too."""
+        """Take a file as read; with `below`, what lies in the folder too."""
         key = self.files.key(path)
         if key is None or key in self.written:
             return
@@ -164,14 +164,14 @@ class Traffic:
             self._need_below(key)
 
     def writes(self, path: Any) -> None:
-        """A file is written."""
+        """Take a file as written."""
         key = self.files.key(path)
         if key is not None:
             self._need_folders(key)
             self.written[key] = None
 
     def listed(self, folder: Any) -> None:
-        """A folder's files are listed."""
+        """Take the files of a folder as listed."""
         key = self.files.key(folder)
         if key is not None:
             self._need(key)

@@ -60,6 +60,7 @@ class Patches:
             value = vars(value).get(name)
 
     def _watch(self, value: Any) -> None:
+        name: object
         if isinstance(value, type):
             name = module_of(value)
         elif type(value) is ModuleType:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbops.notebook.names import Names, names_of, root_name
-from nbops.notebook.normalise import is_python, parse, split_cell_magic
+from nbops.notebook.normalise import is_python, parse
 from nbops.notebook.scopes import evaluated_at_definition
 
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -252,7 +252,7 @@ def _plan_magic(plan: Plan, call: ast.Call) -> None:
         return
     plan.magic = texts[0] if texts else "?"
     line, *body = texts[1:] or [""]
-    first, _, rest = line.strip().partition(" ")
+    first, _, _ = line.strip().partition(" ")
     plan.ours = (
         plan.magic == "nbops"
         and not body

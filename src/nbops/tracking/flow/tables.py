@@ -22,6 +22,9 @@ class _TableContent(Content):
     """A table's content; when its blocks were only put together anew it's the same."""
 
     __slots__ = ("axes", "blocks", "digests")
+    axes: list[Any]
+    blocks: list[tuple[Any, Any]]
+    digests: list[Any]
 
     def same(self, later: Content) -> bool:
         if super().same(later):
@@ -68,7 +71,7 @@ def look_at_table(value: Any, reach: Reach) -> Content:
             content = hashed(values, "", reach)
             token.append(content.token)
             uses = uses or content.uses
-    digests = [each for each in token if type(each) is tuple and each[:1] == ("",)]
+    digests: list[Any] = [each for each in token if type(each) is tuple and each[:1] == ("",)]
     keep = None
     if large and shared:
         for block in blocks:

@@ -29,8 +29,8 @@ from nbops.tracking.flow import arrays, tables
 from nbops.tracking.flow.content import OPAQUE, Content, Look, Reach
 from nbops.tracking.flow.places import is_library, module_of, package_of
 
-_MRO = type.__dict__["__mro__"].__get__  # type: ignore[attr-defined]
-_CLASS_DICT = type.__dict__["__dict__"].__get__  # type: ignore[attr-defined]
+_MRO = type.__dict__["__mro__"].__get__
+_CLASS_DICT = type.__dict__["__dict__"].__get__
 _HEAP = 1 << 9
 MANY = 100_000
 
@@ -311,7 +311,7 @@ def _class(value: Any, reach: Reach) -> Content:
     if is_library(module_of(value)):
         return Content()
     held = _CLASS_DICT(value)
-    reach.reached(type.__dict__["__bases__"].__get__(value))  # type: ignore[attr-defined]
+    reach.reached(type.__dict__["__bases__"].__get__(value))
     if type(value) is not type and type(value).__flags__ & _HEAP:
         reach.reached([type(value)])
     names = [
@@ -321,7 +321,7 @@ def _class(value: Any, reach: Reach) -> Content:
 
 
 def _module(value: Any, reach: Reach) -> Content:
-    held = types.ModuleType.__dict__["__dict__"].__get__(value)  # type: ignore[attr-defined]
+    held = vars(types.ModuleType)["__dict__"].__get__(value)
     if is_library(held.get("__name__")):
         return Content()
     parts = [each for key, each in held.items() if key not in ("__builtins__", "__loader__", "__spec__", "__cached__")]
