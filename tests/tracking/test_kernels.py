@@ -117,7 +117,9 @@ def test_versions_are_stable_and_tell_what_differs(project: Project, table: Path
     table.write_text(table.read_text(encoding="utf-8").replace("1,2,0", "1,3,0"), encoding="utf-8")
     other_data = fit_in_a_new_session(DATA, FIT)
     assert _differing(first, other_data) == {"data", "model", "experiment"}
-    other_code = fit_in_a_new_session(DATA, "note = 1", FIT)
+    unneeded = fit_in_a_new_session(DATA, "note = 1", FIT)
+    assert unneeded.versions == other_data.versions, "the code version is the recipe's"
+    other_code = fit_in_a_new_session(DATA + "\nX = X.copy()", FIT)
     assert _differing(other_data, other_code) == {"code"}
 
 

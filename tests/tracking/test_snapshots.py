@@ -83,5 +83,5 @@ def test_what_differs_is_told(store: Store) -> None:
     edited = "".join(change.diff for change in found.code)
     assert "-x = 1" in edited
     assert "+y = 3" in edited
-    assert [change.name for change in found.data] == ["data/x.csv"]
+    assert [change.source for change in found.data] == ["data/x.csv"]
     assert not found.environment

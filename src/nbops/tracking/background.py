@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 Job = Callable[[], None]
@@ -18,12 +19,17 @@ class Background:
         Called with each job; it must not raise.
     inline
         Run each job at once instead: for a kernel without a user who waits.
+    delay
+        Seconds that a job waits at first, unless it's waited for: what gave it is likely to have more to do, and threads
+        share the interpreter.
     """
 
-    def __init__(self, guard: Callable[[Job], None], *, inline: bool = False) -> None:
+    def __init__(self, guard: Callable[[Job], None], *, inline: bool = False, delay: float = 0.0) -> None:
         self._guard = guard
         self._inline = inline
-        self._jobs: queue.Queue[Job] = queue.Queue()
+        self._delay = delay
+        self._hurry = threading.Event()
+        self._jobs: queue.Queue[tuple[float, Job]] = queue.Queue()
         self._thread: threading.Thread | None = None
 
     def add(self, job: Job) -> None:
@@ -31,19 +37,23 @@ class Background:
         if self._inline:
             self._guard(job)
             return
-        self._jobs.put(job)
+        self._jobs.put((time.monotonic() + self._delay, job))
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="nbops-background", daemon=True)
             self._thread.start()
 
     def flush(self) -> None:
         """Return when all jobs added so far are done."""
+        self._hurry.set()
         self._jobs.join()
+        self._hurry.clear()
 
     def _work(self) -> None:
         while True:
-            job = self._jobs.get()
+            due, job = self._jobs.get()
             try:
+                if (wait := due - time.monotonic()) > 0:
+                    self._hurry.wait(wait)
                 self._guard(job)
             finally:
                 self._jobs.task_done()

@@ -137,7 +137,12 @@ def _log_variables(store: Store, run_id: str, log: SessionLog, made_by: Recipe) 
     if params_of is None:
         return
     there = store.client.get_run(run_id).data.params
-    params = {name: value for name, value in params_of(log, made_by).items() if name not in there}
+    # what a pipeline injects is logged by it, paths of this run left out
+    injected = {
+        name for cell in log.cells if cell.start.cell_id == INJECTED_ID and cell.end for name in cell.end.defined
+    }
+    found = params_of(log, made_by).items()
+    params = {name: value for name, value in found if name not in there and name not in injected}
     if params:
         store.log(run_id, params=params)
 

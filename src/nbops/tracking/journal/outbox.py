@@ -21,6 +21,7 @@ from nbops.tracking.journal.spool import Spool
 from nbops.tracking.journal.starting import start_worker
 
 _GRACE = 2.0
+_DELAY = 0.25
 _WATCH_EVERY = 5.0
 
 _current: Outbox | None = None
@@ -51,7 +52,7 @@ class Outbox:
         self.journal = Journal(project, session)
         self.spool = Spool(self.journal.spool, project)
         self._appender = Appender(self.journal)
-        self._background = Background(lambda job: guarded(project, job), inline=inline)
+        self._background = Background(lambda job: guarded(project, job), inline=inline, delay=_DELAY)
         self._starting = threading.Lock()
         self._looked = float("-inf")
         self._used = False

@@ -104,8 +104,7 @@ class Spool:
     def _hold_frame(self, frame: Any) -> Holding:
         import pandas as pd
 
-        usage = frame.memory_usage(index=True)
-        size = int(usage.sum() if hasattr(frame, "columns") else usage)
+        size = _size_of(frame)
         lazily = int(pd.__version__.partition(".")[0]) >= 3
         taken = self._take(size)
         try:
@@ -231,6 +230,15 @@ def bound(project: Project) -> int:
 
     allowed = project.held_memory
     return int(psutil.virtual_memory().total * allowed) if isinstance(allowed, float) else allowed
+
+
+def _size_of(frame: Any) -> int:
+    """Return a frame's bytes, by pandas' own quick count where it still has that."""
+    size = getattr(getattr(frame, "_mgr", None), "nbytes", None)
+    if isinstance(size, int):
+        return size
+    usage = frame.memory_usage(index=False)
+    return int(usage.sum() if hasattr(frame, "columns") else usage)
 
 
 def _digest(content: bytes) -> str:
