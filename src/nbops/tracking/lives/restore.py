@@ -1,8 +1,9 @@
 """A run as a notebook again: its recipe, or everything that was executed up to it, ready to run from top to bottom.
 
 The notebook is laid out from the run's origin (see `origin`), says in its first cell where it is from, and is written
-whole or not at all. Cells that failed and must fail again are tagged ``raises-exception``, which nbclient and
-papermill honour. With the history come the recorded outputs, as far as they were kept.
+whole or not at all. Cells that failed and must fail again are tagged ``raises-exception``: Jupyter, nbclient and
+papermill go on after them (papermill still ends with an error). With the history come the recorded outputs, as far as
+they were kept.
 """
 
 from __future__ import annotations
