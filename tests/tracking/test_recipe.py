@@ -44,11 +44,11 @@ def test_variables_that_are_read_are_parameters(tmp_path: Path) -> None:
     cells = [
         "lr = 0.1\ndepth = 3\nunused = 1",
         "lr = 0.5\npassword = 'hunter2'",
-        "xs = [lr] * depth\nxs2 = password",
-        "n = len(xs)\nn, xs2",
+        "xs = [lr] * depth + [password]",
+        "n = len(xs)\nn",
     ]
     log, _ = executed(cells, tmp_path, Failures())
-    assert params_of(log, of_last(log)) == {"lr": 0.5, "depth": 3, "password": "***", "n": 2 + 1}
+    assert params_of(log, of_last(log)) == {"lr": 0.5, "depth": 3, "password": "***", "n": 4}
 
 
 def test_a_cell_without_steps_brings_all_before_it(tmp_path: Path) -> None:
