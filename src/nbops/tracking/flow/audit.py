@@ -15,11 +15,32 @@ Listener = Callable[[str, tuple[Any, ...]], None]
 
 EVENTS = frozenset(
     {
-        "exec", "open", "os.listdir", "os.scandir", "glob.glob", "glob.glob/2", "os.rename", "os.remove", "os.mkdir", "os.rmdir",
-        "os.link", "os.symlink", "os.truncate", "shutil.rmtree", "shutil.move", "shutil.copytree", "sqlite3.connect",
-        "subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty", "os.exec", "pty.spawn",
+        "exec",
+        "open",
+        "os.listdir",
+        "os.scandir",
+        "glob.glob",
+        "glob.glob/2",
+        "os.rename",
+        "os.remove",
+        "os.mkdir",
+        "os.rmdir",
+        "os.link",
+        "os.symlink",
+        "os.truncate",
+        "shutil.rmtree",
+        "shutil.move",
+        "shutil.copytree",
+        "sqlite3.connect",
+        "subprocess.Popen",
+        "os.system",
+        "os.posix_spawn",
+        "os.fork",
+        "os.forkpty",
+        "os.exec",
+        "pty.spawn",
     }
-)  # fmt: skip
+)
 
 _listener: Listener | None = None
 _on_failure: Callable[[], None] | None = None

@@ -1,7 +1,7 @@
 """What an object holds at one moment, so that a later moment can be compared with it.
 
-`parts` are the objects that it holds, compared by identity; its `children` (the parts, if nothing else is said) are looked at in
-their turn; `token` stands for what isn't objects
+`parts` are the objects that it holds, compared by identity; its `children` (the parts, if nothing else is said) are looked
+at in their turn; `token` stands for what isn't objects
 (a hash of an array's bytes, a generator's state), compared by value. The parts are held only while a statement runs, so that
 no id can be given to another object meanwhile; what is kept between statements is a `mark`, a number.
 An object that `uses` says of can't be looked into: whatever may have used it counts as having changed it.

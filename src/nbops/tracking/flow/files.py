@@ -1,8 +1,8 @@
 """Which files a statement read and wrote.
 
-Python reports what it opens, moves, removes and lists. Libraries in C++ or Rust don't, nor do other processes: around a statement
-that may use one, the working folder is compared before and after, and the paths that its texts spell are looked up. Files of
-Python, of installed distributions, of nbops and of the notebook's front end don't count.
+Python reports what it opens, moves, removes and lists. Libraries in C++ or Rust don't, nor do other processes: around a
+statement that may use one, the working folder is compared before and after, and the paths that its texts spell are looked
+up. Files of Python, of installed distributions, of nbops and of the notebook's front end don't count.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The notebook's namespace before and after a statement: which names were bound, and which deleted.
 
-Values are compared by identity, so the old ones are held meanwhile, except for large arrays and tables, of which a weak reference
-does. IPython's own history of inputs isn't the notebook's; what a cell showed last (`_`, `_3`, `Out`) is.
+Values are compared by identity, so the old ones are held meanwhile, except for large arrays and tables, of which a weak
+reference does. IPython's own history of inputs isn't the notebook's; what a cell showed last (`_`, `_3`, `Out`) is.
 """
 
 from __future__ import annotations

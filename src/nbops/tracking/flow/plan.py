@@ -2,8 +2,8 @@
 
 The names that it reads and surely binds, the names of attributes in it, its texts (they may be paths), and how it may act:
 whether it can change anything at all (`inert` if not), whether it stores through an attribute or a subscript, throws the
-result of a call away, seeds a random state, or reads a whole namespace. What a plain `def`, `lambda` or `class` will read when
-it's called doesn't count yet: at the call the function's value is looked at.
+result of a call away, seeds a random state, or reads a whole namespace. What a plain `def` or `lambda` will read when it's
+called doesn't count yet: at the call the function's value is looked at.
 """
 
 from __future__ import annotations
@@ -253,10 +253,8 @@ def _plan_magic(plan: Plan, call: ast.Call) -> None:
     plan.magic = texts[0] if texts else "?"
     line, *body = texts[1:] or [""]
     first, _, _ = line.strip().partition(" ")
-    plan.ours = (
-        plan.magic == "nbops"
-        and not body
-        or (plan.magic in ("load_ext", "reload_ext", "unload_ext") and first == "nbops")
+    plan.ours = (plan.magic == "nbops" and not body) or (
+        plan.magic in ("load_ext", "reload_ext", "unload_ext") and first == "nbops"
     )
     plan.texts |= set(line.split())
     _take_words(plan, [line], expanded_only=plan.magic in ("cd", "matplotlib", "load_ext", "env", "pip", "conda"))

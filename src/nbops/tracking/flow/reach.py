@@ -1,8 +1,8 @@
 """Everything that can be reached from the values of some names, and what it holds now.
 
-The search goes breadth first, so that what a statement is most likely to change comes first, and ends after a number of objects
-(`exhausted`): from then on more is taken for changed and for needed. Functions of the notebook lead to the globals that their
-code reads, whose values are looked at in their turn.
+The search goes breadth first, so that what a statement is most likely to change comes first, and ends after a number of
+objects (`exhausted`): from then on more is taken for changed and for needed. Functions of the notebook lead to the
+globals that their code reads, whose values are looked at in their turn.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What no name leads to: random states, the process's environment, libraries' settings.
 
 Random states are read and written by every statement that changes them, and only written by one that seeds. Changes of the
-environment, the working folder, the import path, of error handling in numpy, of scikit-learn's, pandas' and decimal's settings
-and of the shell's own magics are `lasting`: they belong to every later recipe.
+environment, the working folder, the import path, of error handling in numpy, of scikit-learn's, pandas' and decimal's
+settings and of the shell's own magics are `lasting`: they belong to every later recipe.
 """
 
 from __future__ import annotations

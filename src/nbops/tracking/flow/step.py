@@ -1,7 +1,7 @@
 """One statement while it runs: what it can reach before, and what is different after.
 
-Its needs are the last writers of the names, objects, files and hidden states that it saw. Objects that can't be compared count as
-changed by whatever may have used them, and where the search had to stop, all changes so far are needed.
+Its needs are the last writers of the names, objects, files and hidden states that it saw. Objects that can't be compared
+count as changed by whatever may have used them, and where the search had to stop, all changes so far are needed.
 """
 
 from __future__ import annotations
@@ -29,14 +29,51 @@ from nbops.tracking.redact import redact_value
 if TYPE_CHECKING:
     from nbops.tracking.flow.tracer import Flow
 
-_SILENT = frozenset({"pyarrow", "polars", "duckdb", "h5py", "tables", "netCDF4", "cv2", "torch", "tensorflow", "xgboost", "lightgbm", "catboost", "onnx", "onnxruntime"})  # fmt: skip
-_SILENT_CALLS = frozenset({"to_parquet", "read_parquet", "to_feather", "read_feather", "to_orc", "read_orc", "to_hdf", "read_hdf", "HDFStore", "to_sql", "tofile", "fromfile", "memmap"})  # fmt: skip
-_DATABASES = frozenset({"sqlite3", "sqlalchemy", "duckdb", "psycopg2", "psycopg", "pymysql", "MySQLdb", "pyodbc", "adbc_driver_manager"})  # fmt: skip
+_SILENT = frozenset(
+    {
+        "pyarrow",
+        "polars",
+        "duckdb",
+        "h5py",
+        "tables",
+        "netCDF4",
+        "cv2",
+        "torch",
+        "tensorflow",
+        "xgboost",
+        "lightgbm",
+        "catboost",
+        "onnx",
+        "onnxruntime",
+    }
+)
+_SILENT_CALLS = frozenset(
+    {
+        "to_parquet",
+        "read_parquet",
+        "to_feather",
+        "read_feather",
+        "to_orc",
+        "read_orc",
+        "to_hdf",
+        "read_hdf",
+        "HDFStore",
+        "to_sql",
+        "tofile",
+        "fromfile",
+        "memmap",
+    }
+)
+_DATABASES = frozenset(
+    {"sqlite3", "sqlalchemy", "duckdb", "psycopg2", "psycopg", "pymysql", "MySQLdb", "pyodbc", "adbc_driver_manager"}
+)
 _STATE_READERS = frozenset({"get_state", "getstate", "get_rng_state", "bit_generator", "check_random_state"})
 _LASTING_MAGICS = frozenset(
     {"load_ext", "reload_ext", "config", "alias", "alias_magic", "autoreload", "macro", "pylab", "gui"}
 )
-_ASKING = frozenset({"exists", "lexists", "isfile", "is_file", "isdir", "is_dir", "stat", "lstat", "getsize", "getmtime", "access"})  # fmt: skip
+_ASKING = frozenset(
+    {"exists", "lexists", "isfile", "is_file", "isdir", "is_dir", "stat", "lstat", "getsize", "getmtime", "access"}
+)
 _FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom, io.FileIO, io.BufferedReader)
 _OPTIONS = frozenset({"set_option", "reset_option", "option_context", "options"})
 _SHOWN = re.compile(r"_\d*$|__$|___$|Out$|_oh$")

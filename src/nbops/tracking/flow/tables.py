@@ -1,9 +1,10 @@
 """How to look at pandas' and polars' tables.
 
-A frame keeps its columns in blocks. Small frames' blocks are hashed. Of a large one a shallow copy is held while the statement
-runs: under copy-on-write a write in place then makes a new block, so that comparing blocks by identity tells whether it
-changed. Where somebody else holds a block's memory (a view made on purpose), copying would part what the user joined, so it's
-hashed like an array. Blocks that were only put together anew (pandas does so when it reads) are compared by their columns.
+A frame keeps its columns in blocks. Small frames' blocks are hashed. Of a large one a shallow copy is held while the
+statement runs: under copy-on-write a write in place then makes a new block, so that comparing blocks by identity tells
+whether it changed. Where somebody else holds a block's memory (a view made on purpose), copying would part what the user
+joined, so it's hashed like an array. Blocks that were only put together anew (pandas does so when it reads) are compared
+by their columns.
 """
 
 from __future__ import annotations

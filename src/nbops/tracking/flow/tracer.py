@@ -1,8 +1,9 @@
 """`Flow`: traces, statement by statement, what each one read and wrote.
 
-IPython compiles every top-level statement of a cell by itself and awaits `shell.run_code` for each. That attribute is wrapped: before
-a statement everything that its names lead to is looked at; after it, what changed is written to the ledger. The statement needs
-whoever wrote last what it saw. What goes wrong in here ends in the log, and the statement then needs everything before it.
+IPython compiles every top-level statement of a cell by itself and awaits `shell.run_code` for each. That attribute is
+wrapped: before a statement everything that its names lead to is looked at; after it, what changed is written to the
+ledger. The statement needs whoever wrote last what it saw. What goes wrong in here ends in the log, and the statement
+then needs everything before it.
 """
 
 from __future__ import annotations

@@ -395,8 +395,43 @@ _BY_ID = {id(kind): look for kind, look in _BUILT_IN.items()}
 _COMPLETE = frozenset(
     {type, types.ModuleType, types.FunctionType, functools.partial, BaseException, io.IOBase, random.Random}
 )
-_IMMUTABLE_BASES = frozenset({int, float, complex, str, bytes, datetime.date, datetime.time, datetime.timedelta, pathlib.PurePath, datetime.tzinfo, decimal.Decimal})  # fmt: skip
-_HARMLESS_BASES = frozenset({object, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, type, BaseException, Exception, collections.deque, *_IMMUTABLE_BASES, types.SimpleNamespace, *(each for each in vars(builtins).values() if isinstance(each, type) and issubclass(each, BaseException))})  # fmt: skip
+_IMMUTABLE_BASES = frozenset(
+    {
+        int,
+        float,
+        complex,
+        str,
+        bytes,
+        datetime.date,
+        datetime.time,
+        datetime.timedelta,
+        pathlib.PurePath,
+        datetime.tzinfo,
+        decimal.Decimal,
+    }
+)
+_HARMLESS_BASES = frozenset(
+    {
+        object,
+        int,
+        float,
+        complex,
+        str,
+        bytes,
+        tuple,
+        list,
+        dict,
+        set,
+        frozenset,
+        type,
+        BaseException,
+        Exception,
+        collections.deque,
+        *_IMMUTABLE_BASES,
+        types.SimpleNamespace,
+        *(each for each in vars(builtins).values() if isinstance(each, type) and issubclass(each, BaseException)),
+    }
+)
 _SPECIAL: dict[tuple[str, str], tuple[Look, bool]] = {
     ("numpy", "ndarray"): (arrays.look_at_array, False),
     ("numpy", "generic"): (lambda value, reach: Content(), True),
