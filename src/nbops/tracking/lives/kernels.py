@@ -19,7 +19,6 @@ from pathlib import Path
 
 from filelock import FileLock
 
-import nbops
 from nbops.errors import TrackingError
 from nbops.project import Project
 
@@ -116,13 +115,13 @@ def _fill(environment: Path, lock: str, minor: str) -> None:
 def _bring_nbops(environment: Path) -> None:
     """Copy this nbops with its entry points, newer than what is there, into an environment."""
     site = next(environment.glob("lib/python3*/site-packages"), environment / "Lib" / "site-packages")
-    package = Path(nbops.__file__).parent
+    package = Path(__file__).parents[2]
     skipped = shutil.ignore_patterns("__pycache__", "labextension")
     shutil.rmtree(site / "nbops", ignore_errors=True)
     shutil.copytree(package, site / "nbops", ignore=skipped)
-    info = site / f"nbops-{nbops.__version__}.dist-info"
-    info.mkdir(exist_ok=True)
     metadata = distribution("nbops")
+    info = site / f"nbops-{metadata.version}.dist-info"
+    info.mkdir(exist_ok=True)
     for name in ("METADATA", "entry_points.txt"):
         (info / name).write_text(metadata.read_text(name) or "", encoding="utf-8")
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from nbops import __version__
 from nbops.errors import TrackingError
 from nbops.notebook.document import Document, write
 from nbops.tracking.lives.inputs import InputState, input_states
@@ -133,7 +133,7 @@ def restored_document(store: Store, origin: Origin, kind: Kind = "recipe", folde
         outputs=outputs if kind == "history" else None,
     )
     made.content["metadata"]["nbops"] = {
-        "restored": {"format": _FORMAT, "run": origin.run.summary.run_id, "kind": kind, "nbops": __version__}
+        "restored": {"format": _FORMAT, "run": origin.run.summary.run_id, "kind": kind, "nbops": version("nbops")}
     }
     return made
 
@@ -167,7 +167,7 @@ def _heading(origin: Origin, kept: Recipe, kind: Kind) -> str:
     lines = [
         f"**{what} run `{run.name}`** (`{run.run_id}`), experiment {run.experiment}, made {made}{place}.",
         f"Versions: {', '.join(versions)}." if versions else "",
-        f"Restored by nbops {__version__}: {len(kept.pieces)} cells in executed order; "
+        f"Restored by nbops {version('nbops')}: {len(kept.pieces)} cells in executed order; "
         f"`nbops reproduce {run.run_id[:8]}` runs it and compares.",
     ]
     if failing := sum(piece.failed for piece in kept.pieces):

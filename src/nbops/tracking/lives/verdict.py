@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from nbops import __version__
 from nbops.tracking.lives.judge import Check, first_differing, first_seen
 from nbops.tracking.lives.origin import Origin
 from nbops.tracking.lives.replay import Replayed
@@ -67,7 +67,7 @@ class Reproduction:
     seconds: float
     made: float
     notebook: str | None = None
-    nbops: str = __version__
+    nbops: str = field(default_factory=lambda: version("nbops"))
     format: int = FORMAT
     notes: list[str] = field(default_factory=list)
 
