@@ -29,6 +29,7 @@ from nbops.tracking.sessions import logs
 
 Kind = Literal["edited", "executed again", "removed", "file", "module", "stale"]
 _At = tuple[str, int]
+_OURS = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +243,19 @@ def _own_reasons(project: Project, known: _Notebook, execution: _Execution, inde
             dataset = DatasetVersion(path, path, data.digest, data.rows, data.columns)
             if state_of(project, dataset, execution.ended).state in ("changed", "missing"):
                 yield Reason("file", path, (own,))
-        elif _written_since(project.root / path, execution.ended):
+        elif _is_input(project, path) and _written_since(project.root / path, execution.ended):
             yield Reason("file", path, (own,))
     for module, file in local_modules([part.source], folder=known.folder, root=project.root).items():
         if file.stat().st_mtime > execution.ended:
             yield Reason("module", module, (own,))
+
+
+def _is_input(project: Project, path: str) -> bool:
+    """Whether a file that was opened can be an input: not code of libraries, nor what was only looked for elsewhere."""
+    place = project.root / path
+    if place.is_relative_to(_OURS) or place.is_relative_to(project.state):
+        return False
+    return place.is_relative_to(project.root) or (place.suffix != ".py" and place.exists())
 
 
 def _written_since(path: Path, ended: float) -> bool:
