@@ -10,6 +10,8 @@ from nbops.tracking.lives.origin import Origin
 from nbops.tracking.lives.restore import is_masked
 from nbops.tracking.store import Store
 
+_CODE = (".py", ".pyc", ".so")
+
 
 def refuse_unsafe(store: Store, origin: Origin, write_outside: bool) -> None:
     """Refuse what can't or mustn't be run again.
@@ -51,4 +53,6 @@ def outside_reads(origin: Origin) -> set[Path]:
     ends = (cell.end for cell in origin.cells.values())
     found = {Path(path) for end in ends if end for step in end.steps for path in step.reads}
     found |= {Path(data.source) for cell in origin.cells.values() for data in cell.data if len(data.source) < 1000}
-    return {path for path in found if path.is_absolute()}
+    return {
+        path for path in found if path.is_absolute() and path.suffix not in _CODE and "site-packages" not in path.parts
+    }
