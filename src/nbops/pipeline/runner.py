@@ -287,6 +287,8 @@ class _Run:
     def _end(self, status: RunStatus) -> None:
         if self.parent is None:
             return
+        from nbops.tracking import mirroring
+
         stages = {
             name: {"run_id": result.run_id, "key": result.key[:16], "cached": result.outcome == "cached"}
             for name, result in self.results.items()
@@ -302,6 +304,7 @@ class _Run:
         if status != "FINISHED":
             # stages that had a run, but no thread yet when the end came
             self.workspace.kill_runs(self.store, self.workspace.runner)
+        mirroring.start(self.workspace.project)
 
 
 def _shown_params(stage: Stage) -> dict[str, object]:
