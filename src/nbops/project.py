@@ -90,8 +90,8 @@ class Project:
     @property
     def tracking_uri(self) -> str:
         """The MLflow tracking URI: ``[tracking] uri``, else ``MLFLOW_TRACKING_URI``, else SQLite under ``.nbops/``."""
-        uri = self.config.get("tracking", {}).get("uri") or os.environ.get("MLFLOW_TRACKING_URI")
-        return str(uri) if uri else f"sqlite:///{self.state / 'mlflow.db'}"
+        uri = str(self.config.get("tracking", {}).get("uri") or os.environ.get("MLFLOW_TRACKING_URI") or "")
+        return uri if uri and not uri.startswith("nbops:") else f"sqlite:///{self.state / 'mlflow.db'}"
 
     @property
     def artifact_root(self) -> str | None:
