@@ -169,9 +169,10 @@ def keep_records(scratch: Scratch, original: Path, session: str) -> None:
         with (original / "nbops.log").open("ab") as whole:
             whole.write(log.read_bytes())
     journal = scratch.project.state / "journal"
-    for path in journal.iterdir() if journal.is_dir() else ():
+    if (journal / f"{session}.jsonl").exists():  # the store couldn't be reached: it's replayed from here when it can
         (original / "journal").mkdir(exist_ok=True)
-        path.replace(original / "journal" / path.name)
+        for path in journal.glob(f"{session}*"):
+            path.replace(original / "journal" / path.name)
 
 
 def _run(
