@@ -26,9 +26,9 @@ from jupyter_client.manager import KernelManager
 from nbops.errors import NbopsError
 from nbops.notebook import document
 from nbops.project import Project
-from nbops.tracking.lives.reproduce import reproduce
-from nbops.tracking.lives.restore import restore
-from nbops.tracking.sessions import close_dead
+from nbops.tracking.recording.sessions import close_dead
+from nbops.tracking.reproduction.reproduce import reproduce
+from nbops.tracking.reproduction.restore import restore
 from nbops.tracking.store import Store
 
 HERE = Path(__file__).resolve().parent

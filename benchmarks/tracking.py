@@ -121,7 +121,7 @@ def cells_of(folder: Path, first: list[str], python: str = sys.executable) -> li
 def make_project(folder: Path) -> Path:
     """Lay out a project with a table and both stores migrated, which happens once and isn't measured."""
     from nbops.project import Project
-    from nbops.tracking.migration import ensure_migrated
+    from nbops.tracking.store.migration import ensure_migrated
 
     (folder / "nbops.toml").touch()
     rows = "\n".join(f"{i % 97},{i * 31 % 101}" for i in range(20_000))

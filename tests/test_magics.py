@@ -10,7 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from nbops.project import Project
-from nbops.tracking import recorder
+from nbops.tracking.recording import recorder
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nbops.errors import NbopsError, TrackingError, nearest
 
 if TYPE_CHECKING:
-    from nbops.tracking.recorder import Recorder
+    from nbops.tracking.recording.recorder import Recorder
 
 _CELL_VERBS = ("run", "score", "skip")
 _LINE_VERBS = ("off", "on", "status")
@@ -30,7 +30,7 @@ def load_ipython_extension(shell: Any) -> None:
     Where nothing can be recorded, such as in a read-only folder, that is said, and the notebook goes on without.
     """
     from nbops.project import Project
-    from nbops.tracking import recorder
+    from nbops.tracking.recording import recorder
 
     shell.register_magic_function(lambda line, cell=None: nbops_magic(shell, line, cell), "line_cell", _FACE)
     for prefix in ("%", "%%"):
@@ -48,7 +48,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 def unload_ipython_extension(shell: Any) -> None:
     """Stop recording; what was recorded stays."""
-    from nbops.tracking import recorder
+    from nbops.tracking.recording import recorder
 
     active = recorder.of_kernel()
     if active is not None and active.shell is shell:
@@ -78,7 +78,7 @@ def _line(line: str) -> None:
     import click
 
     from nbops.cli import invoke
-    from nbops.tracking import recorder
+    from nbops.tracking.recording import recorder
 
     if active := recorder.current():
         active.flush()
@@ -96,7 +96,7 @@ def _line(line: str) -> None:
 
 def _switch(verb: str, rest: list[str]) -> None:
     """Switch recording off or on, or tell whether it's on."""
-    from nbops.tracking import recorder
+    from nbops.tracking.recording import recorder
 
     if rest:
         raise NbopsError(f"'{rest[0]}' is too much", where=f"%nbops {verb}", remedy=f"%nbops {verb}")
@@ -155,7 +155,7 @@ def _score_cell(shell: Any, options: argparse.Namespace, cell: str) -> Any:
 
 
 def _recorder() -> Recorder:
-    from nbops.tracking import recorder
+    from nbops.tracking.recording import recorder
 
     active = recorder.current()
     if active is None:

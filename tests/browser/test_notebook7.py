@@ -17,7 +17,7 @@ import nbformat
 import pytest
 
 from nbops.project import Project
-from nbops.tracking.records import SessionLog, read
+from nbops.tracking.recording.records import SessionLog, read
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PYTHON = {"name": "python3", "display_name": "Python 3", "language": "python"}

@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from nbops.project import Project
-from nbops.tracking.records import End, Session, Start
+from nbops.tracking.recording.records import End, Session, Start
+from nbops.tracking.recording.writer import Writer
 from nbops.tracking.store import Store
-from nbops.tracking.writer import Writer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -10,7 +10,7 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from nbops.tracking.records import End, Start
+from nbops.tracking.recording.records import End, Start
 from nbops.tracking.store import Store
 
 pytestmark = pytest.mark.slow

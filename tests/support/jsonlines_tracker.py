@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nbops.tracking.mirrors.tracker import MetricValue, NewRun, Tracker
 from nbops.tracking.schema import DatasetVersion, RunStatus
-from nbops.tracking.tracker import MetricValue, NewRun, Tracker
 
 
 class JsonLines(Tracker):

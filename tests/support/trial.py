@@ -21,7 +21,7 @@ from nbops.promotion.proof import distance, tolerance_of
 from nbops.serving.manifest import Manifest, read
 from nbops.serving.scorer import Scorer
 from nbops.serving.signature import Signature
-from nbops.tracking.recorder import Recorder
+from nbops.tracking.recording.recorder import Recorder
 from nbops.tracking.schema import Versions
 
 

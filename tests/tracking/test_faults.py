@@ -11,14 +11,13 @@ from collections.abc import Callable
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from kernels import Kernel, sessions
 from nbops.project import Project
-from nbops.tracking import recorder
-from nbops.tracking.recorder import Recorder
-from nbops.tracking.records import Cell, read
-from nbops.tracking.sessions import close_dead
+from nbops.tracking.recording import recorder
+from nbops.tracking.recording.recorder import Recorder
+from nbops.tracking.recording.records import Cell, read
+from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.store import Store
-
-from .conftest import Kernel, sessions
 
 Start = Callable[..., Kernel]
 

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from kernels import Kernel, sessions
 from nbops.project import Project
 from nbops.tracking.journal import settle
-from nbops.tracking.records import SessionLog, read
+from nbops.tracking.recording.records import SessionLog, read
+from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.schema import VERSION_KINDS, RunSummary
-from nbops.tracking.sessions import close_dead
 from nbops.tracking.store import Store
-
-from .conftest import Kernel, sessions
 
 pytestmark = pytest.mark.slow
 Start = Callable[..., Kernel]

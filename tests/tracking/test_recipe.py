@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from kernels import Kernel, sessions
 from nbops.project import Project
 from nbops.tracking.recipe import history_of, params_of, recipe_of
 
-from .conftest import Kernel, sessions
 from .flow.notebooks import Failures, executed, of_last, replayed
 
 

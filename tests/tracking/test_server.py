@@ -19,8 +19,8 @@ from jupyter_client.connect import find_connection_file
 
 from nbops.lab.places import locate
 from nbops.project import Project
-from nbops.tracking.cells import badges
-from nbops.tracking.records import read
+from nbops.tracking.recording.cells import badges
+from nbops.tracking.recording.records import read
 
 pytestmark = pytest.mark.slow
 Ask = Callable[..., Any]

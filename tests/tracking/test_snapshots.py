@@ -12,11 +12,11 @@ import pytest
 from nbops.notebook.parameters import INJECTED_ID
 from nbops.project import Project
 from nbops.tracking import snapshots
-from nbops.tracking.compare import compare
-from nbops.tracking.records import Data, End, Model, Session, Start
+from nbops.tracking.comparison.compare import compare
+from nbops.tracking.recording.records import Data, End, Model, Session, Start
+from nbops.tracking.recording.writer import Writer
 from nbops.tracking.schema import VERSION_KINDS, Versions
 from nbops.tracking.store import Store
-from nbops.tracking.writer import Writer
 
 _numbers = itertools.count()
 

@@ -9,9 +9,9 @@ import click
 from nbops.cli import tables
 from nbops.errors import TrackingError
 from nbops.project import Project
-from nbops.tracking.baseline import pin, pinned, unpin
+from nbops.tracking.comparison.baseline import pin, pinned, unpin
+from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.schema import RunSummary
-from nbops.tracking.sessions import close_dead
 from nbops.tracking.store import Store
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from nbops.cli import tables
-from nbops.tracking.compare import Overview, Row
+from nbops.tracking.comparison.compare import Overview, Row
 from nbops.tracking.comparison.data import described
 from nbops.tracking.comparison.differences import CellChange, Comparison, MetricChange, RunLabel
-from nbops.tracking.samples import is_of_fold
+from nbops.tracking.comparison.samples import is_of_fold
+from nbops.tracking.comparison.significance import PairedTest, sentence
 from nbops.tracking.schema import VERSION_KINDS
-from nbops.tracking.significance import PairedTest, sentence
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 _KIND_COLOURS = {"added": "green", "removed": "red", "same": None}

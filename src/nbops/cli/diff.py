@@ -10,10 +10,10 @@ from nbops.cli import tables
 from nbops.cli.comparisons import print_comparison, print_overview
 from nbops.errors import TrackingError
 from nbops.project import Project
-from nbops.tracking.compare import Comparison, Overview, compare_refs
-from nbops.tracking.directions import configured_directions
+from nbops.tracking.comparison.compare import Comparison, Overview, compare_refs
+from nbops.tracking.comparison.directions import configured_directions
+from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.schema import RunDetail
-from nbops.tracking.sessions import close_dead
 from nbops.tracking.store import Store
 
 

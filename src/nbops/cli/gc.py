@@ -10,8 +10,8 @@ import click
 
 from nbops.cli import tables
 from nbops.project import Project
-from nbops.tracking.lives.collect import Rubbish, collect, deleted_runs, purge
-from nbops.tracking.sessions import close_dead
+from nbops.tracking.recording.sessions import close_dead
+from nbops.tracking.reproduction.collect import Rubbish, collect, deleted_runs, purge
 from nbops.tracking.store import Store
 
 _AGE = re.compile(r"(?P<count>\d+(?:\.\d+)?)\s*(?P<unit>[smhdw]?)")

@@ -8,7 +8,7 @@ import click
 
 from nbops.cli import tables
 from nbops.project import Project
-from nbops.tracking.lives.executions import history
+from nbops.tracking.reproduction.executions import history
 
 
 @click.command(name="history")

@@ -8,9 +8,9 @@ import click
 
 from nbops.cli import diff, show, tables
 from nbops.project import Project
-from nbops.tracking.compare import compare
-from nbops.tracking.lives.latest import latest
-from nbops.tracking.sessions import close_dead
+from nbops.tracking.comparison.compare import compare
+from nbops.tracking.recording.sessions import close_dead
+from nbops.tracking.reproduction.latest import latest
 from nbops.tracking.store import Store
 
 

@@ -10,8 +10,8 @@ from nbops.cli import tables
 from nbops.errors import PromotionError
 from nbops.project import Project
 from nbops.promotion.bundle import Bundle, package
-from nbops.tracking.registry import ModelVersion
 from nbops.tracking.store import Store
+from nbops.tracking.store.registry import ModelVersion
 
 
 @click.command(name="package")

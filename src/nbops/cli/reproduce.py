@@ -13,11 +13,11 @@ import click
 
 from nbops.cli import tables
 from nbops.project import Project
-from nbops.tracking.sessions import close_dead
+from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.store import Store
 
 if TYPE_CHECKING:
-    from nbops.tracking.lives.reproduce import Reproduction
+    from nbops.tracking.reproduction.reproduce import Reproduction
 
 _STYLE = {"reproduced": "green", "close": "yellow", "differs": "red"}
 _SHOWN = 20
@@ -59,8 +59,8 @@ def command(
       nbops reproduce 3f2a --env --strict
       nbops reproduce 3f2a --tolerance 0.001 --json
     """
-    from nbops.tracking.lives.reproduce import reproduce
-    from nbops.tracking.lives.tolerance import Tolerance
+    from nbops.tracking.reproduction.reproduce import reproduce
+    from nbops.tracking.reproduction.tolerance import Tolerance
 
     store = Store(Project.find(project), say=lambda text: click.echo(text, err=True))
     close_dead(store)

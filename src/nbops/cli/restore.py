@@ -9,11 +9,11 @@ import click
 
 from nbops.cli import tables
 from nbops.project import Project
-from nbops.tracking.sessions import close_dead
+from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.store import Store
 
 if TYPE_CHECKING:
-    from nbops.tracking.lives.restore import Kind, Restored
+    from nbops.tracking.reproduction.restore import Kind, Restored
 
 _STATE_STYLE = {"same": "green", "changed": "red", "missing": "red", "unknown": "yellow"}
 
@@ -42,9 +42,9 @@ def command(
       nbops restore 3f2a --data
     """
     from nbops.notebook.document import dumps
-    from nbops.tracking.lives.inputs import input_states
-    from nbops.tracking.lives.origin import origin_of
-    from nbops.tracking.lives.restore import restore, restored_document
+    from nbops.tracking.reproduction.inputs import input_states
+    from nbops.tracking.reproduction.origin import origin_of
+    from nbops.tracking.reproduction.restore import restore, restored_document
 
     store = Store(Project.find(project), say=lambda text: click.echo(text, err=True))
     close_dead(store)

@@ -10,8 +10,8 @@ import click
 
 from nbops.cli import tables
 from nbops.project import Project
+from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.schema import VERSION_KINDS, RunSummary
-from nbops.tracking.sessions import close_dead
 from nbops.tracking.store import Store
 
 if TYPE_CHECKING:

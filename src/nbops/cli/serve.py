@@ -13,7 +13,7 @@ import click
 from nbops.cli import tables
 from nbops.errors import ServeError, nearest
 from nbops.project import Project
-from nbops.tracking.migration import cache_folder
+from nbops.tracking.store.migration import cache_folder
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ import click
 from nbops.cli import tables
 from nbops.cli.comparisons import difference_text
 from nbops.project import Project
-from nbops.tracking.baseline import pinned
+from nbops.tracking.comparison.baseline import pinned
+from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.schema import VERSION_KINDS, RunDetail, RunSummary
-from nbops.tracking.sessions import close_dead
 from nbops.tracking.store import Store
 
 

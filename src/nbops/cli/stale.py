@@ -8,7 +8,7 @@ import click
 
 from nbops.cli import tables
 from nbops.project import Project
-from nbops.tracking.lives.stale import Reason, stale
+from nbops.tracking.reproduction.stale import Reason, stale
 
 
 @click.command(name="stale")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nbops.tracking.recording.traces import Trace
 from nbops.tracking.schema import CellBadge, RunDetail, RunSummary
-from nbops.tracking.traces import Trace
 
 
 @dataclass(frozen=True, slots=True)

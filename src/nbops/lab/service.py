@@ -95,7 +95,7 @@ class LabService:
 
     def badges(self, place: Place) -> list[CellBadge]:
         """Return the last execution of every cell of a notebook."""
-        from nbops.tracking.cells import badges
+        from nbops.tracking.recording.cells import badges
 
         return badges(place.project, place.path) if place.project.sessions.is_dir() else []
 

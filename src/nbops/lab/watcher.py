@@ -1,6 +1,6 @@
 """Watches the projects that browsers asked for, and reports what changed in them.
 
-Twice a second it looks at each project's traces (`nbops.tracking.traces`). Looking happens in a thread: a slow file
+Twice a second it looks at each project's traces (`nbops.tracking.recording.traces`). Looking happens in a thread: a slow file
 system delays events, never the server. A project is watched from the first question about it.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from nbops.lab.messages import Change
 from nbops.project import Project
-from nbops.tracking.traces import ProjectTraces
+from nbops.tracking.recording.traces import ProjectTraces
 
 PERIOD = 0.5
 _MAX_PROJECTS = 16

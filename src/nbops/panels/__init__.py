@@ -34,7 +34,7 @@ def comparison(*refs: str, project: Project | Path | str | None = None) -> Pictu
     """
     from nbops.panels.compared import pictured
     from nbops.project import Project
-    from nbops.tracking.compare import compare_refs
+    from nbops.tracking.comparison.compare import compare_refs
     from nbops.tracking.store import Store
 
     store = Store(project if isinstance(project, Project) else Project.find(project))

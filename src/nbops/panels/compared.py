@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nbops.panels.pictures import page
-from nbops.tracking.compare import Comparison, Overview
+from nbops.tracking.comparison.compare import Comparison, Overview
+from nbops.tracking.comparison.directions import configured_directions
 from nbops.tracking.comparison.metrics import histories
-from nbops.tracking.directions import configured_directions
 from nbops.tracking.schema import RunDetail
 from nbops.tracking.store import Store
 

@@ -20,9 +20,9 @@ from IPython.display import publish_display_data
 from nbops.errors import NbopsError
 from nbops.panels import static
 from nbops.project import Project
+from nbops.tracking.recording.traces import ProjectTraces
 from nbops.tracking.schema import RunSummary
 from nbops.tracking.store import Store
-from nbops.tracking.traces import ProjectTraces
 
 _HERE = Path(__file__).parent
 _REMOTE_EVERY = 15.0

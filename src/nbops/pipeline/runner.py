@@ -287,7 +287,7 @@ class _Run:
     def _end(self, status: RunStatus) -> None:
         if self.parent is None:
             return
-        from nbops.tracking import mirroring
+        from nbops.tracking.mirrors import mirroring
 
         stages = {
             name: {"run_id": result.run_id, "key": result.key[:16], "cached": result.outcome == "cached"}

@@ -26,8 +26,8 @@ from nbops.promotion import environments, service
 from nbops.promotion.capture import FOLDER
 from nbops.promotion.card import write_card
 from nbops.promotion.proof import prove
-from nbops.tracking.registry import ModelVersion
 from nbops.tracking.store import Store
+from nbops.tracking.store.registry import ModelVersion
 
 FORMAT = 1
 _EPOCH = "315532800"  # 1980-01-01, the first date that a zip file can hold

@@ -25,7 +25,7 @@ from nbops.promotion.body import names_bound, names_taken, scoring_statements
 from nbops.promotion.module import PROJECT, entry_name, relative_imports, write_module
 from nbops.promotion.needs import Needs, find_needs
 from nbops.snapshot.environment import distributions_for, is_site_package
-from nbops.tracking.recorder import Recorder
+from nbops.tracking.recording.recorder import Recorder
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,7 @@ from nbops.notebook.dataflow import Statement
 from nbops.notebook.names import names_of
 from nbops.promotion.history import History
 from nbops.promotion.values import MAIN, StoredObject, as_literal, store
-from nbops.tracking.redact import sounds_secret
+from nbops.tracking.redaction.redact import sounds_secret
 
 _OF_EVERY_MODULE = frozenset(
     {"__builtin__", "__builtins__", "__doc__", "__file__", "__name__", "__package__", "__spec__"}

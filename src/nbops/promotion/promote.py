@@ -25,9 +25,9 @@ from nbops.promotion import gates, service
 from nbops.promotion.candidates import Candidate
 from nbops.promotion.capture import FOLDER
 from nbops.promotion.verification import GATE, verify
-from nbops.tracking.registry import ModelVersion
 from nbops.tracking.schema import VERSION_KINDS
 from nbops.tracking.store import Store
+from nbops.tracking.store.registry import ModelVersion
 
 MODEL_FOLDER = "model"
 

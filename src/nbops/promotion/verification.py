@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from nbops.errors import TrackingError
 from nbops.promotion.gates import GateResult
-from nbops.tracking.lives.reproduce import REPRODUCED_TAG, reproduce
+from nbops.tracking.reproduction.reproduce import REPRODUCED_TAG, reproduce
 from nbops.tracking.schema import RunDetail
 from nbops.tracking.store import Store
 

@@ -24,7 +24,7 @@ import wrapt
 
 from nbops.project import Project
 from nbops.tracking import trimmed_autolog
-from nbops.tracking.cell import Outcome
+from nbops.tracking.recording.cell import Outcome
 from nbops.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -80,10 +80,10 @@ class Autologging:
     def watch(self, guard: Callable[[Callable[[], None]], None]) -> None:
         """Log from now on; `guard` calls what it's given and never raises."""
         global _active
-        from nbops.tracking import recorder
         from nbops.tracking.journal import sklearn_hooks, sklearn_scores
         from nbops.tracking.journal.outbox import Outbox
         from nbops.tracking.journal.sklearn_fits import Fits
+        from nbops.tracking.recording import recorder
 
         self._guard = guard
         active = recorder.current()
@@ -167,9 +167,9 @@ class Autologging:
 
     def on_mlflow(self, mlflow: Any) -> None:
         """Lead MLflow to the journal, unless it has been led elsewhere."""
-        from nbops.tracking import recorder
         from nbops.tracking.journal.open_runs import OpenRuns
         from nbops.tracking.journal.plugin import SCHEME, WriteBehindStore, uri_of
+        from nbops.tracking.recording import recorder
 
         active = recorder.current()
         if active is None or self._outbox is None:

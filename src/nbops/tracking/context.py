@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from mlflow.tracking.context.abstract_context import RunContextProvider
 
-from nbops.tracking import recorder
 from nbops.tracking.journal import replayed
+from nbops.tracking.recording import recorder
 
 
 class CellContext(RunContextProvider):  # type: ignore[misc]  # MLflow isn't typed

@@ -17,7 +17,7 @@ _MOST = 1_000_000
 
 def log_failure(project: Project) -> None:
     """Append the exception being handled to ``.nbops/nbops.log``; a full disk can't stop a cell."""
-    from nbops.tracking.redact import redact_text
+    from nbops.tracking.redaction.redact import redact_text
 
     try:
         path = project.state / "nbops.log"

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbops.project import Project
-from nbops.tracking import recorder
-from nbops.tracking.compare import compare
-from nbops.tracking.lives import executions
-from nbops.tracking.lives import stale as staleness
+from nbops.tracking.comparison.compare import compare
+from nbops.tracking.recording import recorder
+from nbops.tracking.recording.sessions import close_dead
+from nbops.tracking.reproduction import executions
+from nbops.tracking.reproduction import stale as staleness
 from nbops.tracking.schema import VERSION_KINDS, RunSummary
-from nbops.tracking.sessions import close_dead
 from nbops.tracking.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nbops.tracking.lives.reproduce import Reproduction
-    from nbops.tracking.lives.restore import Kind, Restored
-    from nbops.tracking.lives.tolerance import Tolerance
+    from nbops.tracking.reproduction.reproduce import Reproduction
+    from nbops.tracking.reproduction.restore import Kind, Restored
+    from nbops.tracking.reproduction.tolerance import Tolerance
 
 Place = Project | Path | str | None
 
@@ -173,8 +173,8 @@ def stale(notebook: Path | str | None = None, *, project: Place = None) -> pd.Da
 def restore(
     run: str, into: Path | str | None = None, *, kind: Kind = "recipe", force: bool = False, project: Place = None
 ) -> Restored:
-    """Write a run as a notebook that runs from top to bottom; see `nbops.tracking.lives.restore.restore`."""
-    from nbops.tracking.lives.restore import restore as write
+    """Write a run as a notebook that runs from top to bottom; see `nbops.tracking.reproduction.restore.restore`."""
+    from nbops.tracking.reproduction.restore import restore as write
 
     return write(_store(project), run, into, kind=kind, force=force)
 
@@ -187,8 +187,8 @@ def reproduce(
     progress: Callable[[int, int], None] | None = None,
     project: Place = None,
 ) -> Reproduction:
-    """Run a run's recipe again and compare what it gives; see `nbops.tracking.lives.reproduce.reproduce`."""
-    from nbops.tracking.lives.reproduce import reproduce as again
+    """Run a run's recipe again and compare what it gives; see `nbops.tracking.reproduction.reproduce.reproduce`."""
+    from nbops.tracking.reproduction.reproduce import reproduce as again
 
     return again(_store(project), run, fresh_environment=fresh_environment, tolerance=tolerance, progress=progress)
 

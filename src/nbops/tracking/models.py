@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nbops.tracking.records import Model
+from nbops.tracking.recording.records import Model
 
 
 def fitted_models(seq: int, names: Iterable[str], namespace: Mapping[str, Any]) -> list[Model]:

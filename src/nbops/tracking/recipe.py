@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from nbops.notebook.normalise import digest
 from nbops.tracking.flow.statements import spans
-from nbops.tracking.records import Cell, SessionLog, Step
+from nbops.tracking.recording.records import Cell, SessionLog, Step
 
 _At = tuple[int, int]
 _OURS = re.compile(r"\s*%(?:(?:re|un)?load_ext\s+nbops|nbops)\b")

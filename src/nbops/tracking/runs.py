@@ -13,8 +13,8 @@ from typing import Any
 
 from nbops.project import Project
 from nbops.tracking.autolog import Autologging
-from nbops.tracking.recorder import current
-from nbops.tracking.redact import redact_value
+from nbops.tracking.recording.recorder import current
+from nbops.tracking.redaction.redact import redact_value
 from nbops.tracking.snapshots import attach_script
 from nbops.tracking.store import EndStatus
 

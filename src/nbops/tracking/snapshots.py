@@ -25,8 +25,8 @@ from nbops.tracking import recipe as recipes
 from nbops.tracking.failures import log_failure
 from nbops.tracking.journal import settle
 from nbops.tracking.recipe import Piece, Recipe
-from nbops.tracking.records import Data, Model, SessionLog, read
-from nbops.tracking.redact import redact_source, redact_text
+from nbops.tracking.recording.records import Data, Model, SessionLog, read
+from nbops.tracking.redaction.redact import redact_source, redact_text
 from nbops.tracking.schema import DatasetVersion
 from nbops.tracking.store import SNAPSHOT_ARTIFACT, Store
 

@@ -15,7 +15,7 @@ from traitlets.config import Config
 from nbops.project import Project
 from nbops.tracking.flow import Flow
 from nbops.tracking.recipe import Recipe, recipe_of
-from nbops.tracking.records import Cell, End, Session, SessionLog, Start
+from nbops.tracking.recording.records import Cell, End, Session, SessionLog, Start
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nbops.tracking.records import SessionLog
+from nbops.tracking.recording.records import SessionLog
 
 from .notebooks import Case, Failures, cases, executed, of_last, replayed
 from .programs import plain

@@ -133,7 +133,7 @@ def _answers(port: int) -> bool:
 def test_a_server_that_is_away_delays_no_cell_and_gets_it_all_later(
     project: Project, tmp_path: Path, start_kernel: Start
 ) -> None:
-    from nbops.tracking.migration import ensure_migrated
+    from nbops.tracking.store.migration import ensure_migrated
 
     ensure_migrated(f"sqlite:///{tmp_path / 'server.db'}")
     with socket.socket() as free:

@@ -15,8 +15,8 @@ import yaml
 
 from nbops.project import Project
 from nbops.tracking.journal import settle
-from nbops.tracking.migration import ensure_migrated
 from nbops.tracking.store import Store
+from nbops.tracking.store.migration import ensure_migrated
 
 pytestmark = pytest.mark.slow
 

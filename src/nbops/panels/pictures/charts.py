@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nbops.panels.pictures import svg
 from nbops.panels.pictures.style import SERIES
-from nbops.tracking.samples import is_of_fold
+from nbops.tracking.comparison.samples import is_of_fold
 from nbops.tracking.schema import Point, RunSummary, Verdict
 
 _ROW = 24.0

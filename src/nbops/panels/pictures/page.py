@@ -15,13 +15,13 @@ from typing import Any
 from nbops.panels.pictures import svg
 from nbops.panels.pictures.charts import Bar, change_bars, curves, parallel
 from nbops.panels.pictures.style import SERIES, css
-from nbops.tracking.compare import Overview, Row
+from nbops.tracking.comparison.compare import Overview, Row
 from nbops.tracking.comparison.data import described
 from nbops.tracking.comparison.differences import CellChange, Change, Comparison, RunLabel
-from nbops.tracking.directions import direction, verdict
-from nbops.tracking.samples import is_of_fold
+from nbops.tracking.comparison.directions import direction, verdict
+from nbops.tracking.comparison.samples import is_of_fold
+from nbops.tracking.comparison.significance import PairedTest, sentence
 from nbops.tracking.schema import VERSION_KINDS, Point, RunSummary
-from nbops.tracking.significance import PairedTest, sentence
 
 Histories = Mapping[str, Mapping[str, Sequence[Point]]]
 _MOST_BARS = 40

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nbops.tracking.comparison.significance import PairedTest
 from nbops.tracking.schema import Verdict, Versions
-from nbops.tracking.significance import PairedTest
 
 CellKind = Literal["same", "reformatted", "edited", "moved", "moved and edited", "added", "removed"]
 PackageKind = Literal["added", "removed", "upgraded", "downgraded", "changed"]

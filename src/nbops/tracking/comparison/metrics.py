@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nbops.tracking.comparison.differences import MetricChange
-from nbops.tracking.directions import direction, verdict
-from nbops.tracking.samples import Samples, Values, experiment_runs, samples
+from nbops.tracking.comparison.directions import direction, verdict
+from nbops.tracking.comparison.samples import Samples, Values, experiment_runs, samples
+from nbops.tracking.comparison.significance import PairedTest, holm, paired
 from nbops.tracking.schema import Point, RunDetail
-from nbops.tracking.significance import PairedTest, holm, paired
 from nbops.tracking.store import Store
 
 _MOST_CURVES = 60

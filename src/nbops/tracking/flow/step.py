@@ -23,8 +23,8 @@ from nbops.tracking.flow.plan import Plan
 from nbops.tracking.flow.reach import Reached, Seen, look_again
 from nbops.tracking.flow.settings import differ, settings
 from nbops.tracking.flow.statements import Span
-from nbops.tracking.records import Step
-from nbops.tracking.redact import redact_value
+from nbops.tracking.recording.records import Step
+from nbops.tracking.redaction.redact import redact_value
 
 if TYPE_CHECKING:
     from nbops.tracking.flow.tracer import Flow

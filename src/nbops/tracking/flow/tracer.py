@@ -24,7 +24,7 @@ from nbops.tracking.flow.plan import Plan, plan_of
 from nbops.tracking.flow.settings import Randomness
 from nbops.tracking.flow.statements import Span, spans
 from nbops.tracking.flow.step import RunningStep
-from nbops.tracking.records import Step
+from nbops.tracking.recording.records import Step
 
 _CACHED = 64
 

@@ -65,7 +65,7 @@ class SnapshotReplay:
 
     def _wait_for(self, entry: Snapshot) -> None:
         """Return when the cell's end is on disk, or nobody is left to write it."""
-        from nbops.tracking.records import read
+        from nbops.tracking.recording.records import read
 
         path = self._real.project.sessions / f"{entry.session}.jsonl"
         deadline = time.monotonic() + _PATIENCE

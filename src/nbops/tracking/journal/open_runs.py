@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from nbops.tracking.cell import Outcome
+from nbops.tracking.recording.cell import Outcome
 
 _INTERRUPTS = ("KeyboardInterrupt", "CancelledError")
 

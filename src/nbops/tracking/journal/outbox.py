@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 
 from nbops.project import Project
-from nbops.tracking.background import Background
 from nbops.tracking.failures import guarded
 from nbops.tracking.journal.entries import Closed, Entry, Place
 from nbops.tracking.journal.file import Appender, Journal
 from nbops.tracking.journal.spool import Spool
 from nbops.tracking.journal.starting import start_worker
+from nbops.tracking.recording.background import Background
 
 _GRACE = 2.0
 _DELAY = 0.25

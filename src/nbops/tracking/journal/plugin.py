@@ -88,7 +88,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         """MLflow's own store, which has what was replayed."""
         from mlflow.tracking._tracking_service import utils
 
-        from nbops.tracking.migration import ensure_migrated
+        from nbops.tracking.store.migration import ensure_migrated
 
         uri = real_uri(self.project)
         ensure_migrated(uri)
@@ -231,7 +231,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         return outbox if outbox is not None and outbox.project.root == self.project.root else None
 
     def _saw(self, run_id: str) -> None:
-        from nbops.tracking import recorder
+        from nbops.tracking.recording import recorder
 
         if active := recorder.current():
             active.saw_run(run_id)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbops.project import Project
-from nbops.tracking import mirroring
 from nbops.tracking.failures import guarded, log_failure
 from nbops.tracking.journal import settling
 from nbops.tracking.journal.file import Journal, is_alive
+from nbops.tracking.mirrors import mirroring
 
 if TYPE_CHECKING:
     from nbops.tracking.journal.replay import Replay

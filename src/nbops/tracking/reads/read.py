@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nbops.project import Project
-from nbops.tracking.redact import redact_text
+from nbops.tracking.redaction.redact import redact_text
 
 _QUERIES = frozenset({"SELECT", "WITH", "VALUES", "FROM", "SHOW", "DESCRIBE", "PRAGMA", "EXPLAIN", "TABLE", "CALL"})
 

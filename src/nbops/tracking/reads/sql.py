@@ -18,7 +18,7 @@ from nbops.tracking.reads import calls
 from nbops.tracking.reads.places import is_data_path, is_users_call
 from nbops.tracking.reads.read import Read, is_query
 from nbops.tracking.reads.sqlite import database_of
-from nbops.tracking.redact import redact_text
+from nbops.tracking.redaction.redact import redact_text
 
 _FETCHES = (
     "df", "to_df", "fetchdf", "fetch_df", "arrow", "to_arrow_table", "fetch_arrow_table", "pl", "fetchall", "fetchnumpy",

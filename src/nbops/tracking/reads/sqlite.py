@@ -16,7 +16,7 @@ from typing import Any
 from nbops.tracking.reads import calls
 from nbops.tracking.reads.places import is_data_path, is_users_call
 from nbops.tracking.reads.read import Read, is_query
-from nbops.tracking.redact import redact_text
+from nbops.tracking.redaction.redact import redact_text
 
 _FACTORY = 5
 """The position of the class among the parameters of `connect`."""

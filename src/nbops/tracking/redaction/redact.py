@@ -1,0 +1,113 @@
+"""Secrets never reach a record.
+
+Code is read as a syntax tree (see `literals`). In what isn't code (magics, comments, strings, messages, outputs, URLs,
+queries) ``name=value`` with a secret-sounding name is masked, and everywhere credentials in URLs, tokens whose prefix
+tells what they are, and the values that secret variables and environment variables hold (see `masks`). All else stays as
+it is, byte by byte.
+"""
+
+from __future__ import annotations
+
+import re
+
+from nbops.notebook.normalise import parse
+from nbops.tracking.redaction import masks
+from nbops.tracking.redaction.literals import literals_of_secrets, replace, texts
+from nbops.tracking.redaction.masks import MASK, sounds_secret
+
+__all__ = ["MASK", "redact_source", "redact_text", "redact_value", "sounds_secret"]
+
+_QUOTED = re.compile(  # name = "value", for text that isn't whole Python
+    r"""(?x) (?<![\w\-]) (?P<name> [A-Za-z_][\w\-]{0,80} ) ["']? \s? \]? \s? (?: = | : | , ) \s? [rbufRBUF]{0,2}
+    (?P<quote> ["'] ) (?P<value> [^"'\n]+ ) (?P=quote)"""
+)
+_INLINE = re.compile(  # name=value, --name value and Name: scheme value
+    r"""(?x) (?<![\w\-]) (?P<name> -{0,2} [A-Za-z_][\w\-]{0,80} )
+    (?P<between> \s?=\s? | \s?:\s? (?:Bearer|Basic|token)\s | :\s?(?=\S*\d) | (?<=\w)\s+ )
+    (?P<quote> ['"]? ) (?P<value> [^\s'"&;,()\[\]{}<>%$\\]{3,} )"""
+)
+_URL = re.compile(r"(?P<scheme>\b[A-Za-z][\w+.\-]{0,30}://)[^\s:/@'\"]{0,200}:[^\s/@'\"]{1,200}@")
+_BARE = re.compile(
+    r"\b(?:gh[pousr]_|github_pat_|sk-|xox[abprs]-|AKIA|ASIA|hf_|glpat-|dapi|npm_|pypi-|AIza|eyJ[\w\-]{10,400}\.)"
+    r"[\w\-.]{12,}"
+)
+_SUSPECT = re.compile(r"(?i)pass|pwd|secret|token|key|credential|auth|signature|string|dsn|://|" + _BARE.pattern)
+_ENV_LINE = re.compile(r"^\s*%(?:set_)?env\s")
+_LONG = 4000
+_BEFORE, _AFTER = 100, 500
+
+
+def redact_source(source: str) -> str:
+    """Return code with secrets masked."""
+    suspect = masks.lists_names() or bool(_SUSPECT.search(source))
+    if not suspect and not masks.masks_anything():
+        return source
+    tree = parse(source)
+    if tree is None:
+        return redact_text(source)
+    if suspect:
+        source = replace(source, [*literals_of_secrets(tree, source), *texts(source, _mask_inline)])
+        source = _BARE.sub(MASK, _URL.sub(rf"\g<scheme>{MASK}@", source))
+    if masks.masks_anything():
+        source = replace(source, texts(source, masks.mask))
+    return source
+
+
+def redact_text(text: str) -> str:
+    """Return a message, a query, a difference, an output, or any other text that isn't code, with secrets masked."""
+    text = masks.mask(text)
+    if masks.lists_names():
+        return _redact(text)
+    if not _SUSPECT.search(text):
+        return text
+    if len(text) <= _LONG:
+        return _redact(text)
+    parts, done = [], 0
+    for start, end in _windows(text):
+        parts += [text[done:start], _redact(text[start:end])]
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+def redact_value(name: str, value: object) -> object:
+    """Return `value`; text is masked when its name sounds like a secret or it carries credentials."""
+    if not isinstance(value, str):
+        return MASK if masks.is_listed(name) and value is not None else value
+    if sounds_secret(name):
+        return MASK
+    return masks.mask(_BARE.sub(MASK, _URL.sub(rf"\g<scheme>{MASK}@", value)))
+
+
+def _redact(text: str) -> str:
+    text = _QUOTED.sub(_mask_value, _mask_inline(text))
+    return _BARE.sub(MASK, _URL.sub(rf"\g<scheme>{MASK}@", text))
+
+
+def _windows(text: str) -> list[tuple[int, int]]:
+    """Return the parts of a long text in which there may be a secret."""
+    found: list[tuple[int, int]] = []
+    for match in _SUSPECT.finditer(text):
+        start, end = max(0, match.start() - _BEFORE), min(len(text), match.end() + _AFTER)
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], end
+        else:
+            found.append((start, end))
+    return found
+
+
+def _mask_value(match: re.Match[str]) -> str:
+    if not sounds_secret(match["name"]):
+        return match[0]
+    return f"{match[0][: match.start('value') - match.start()]}{MASK}{match['quote']}"
+
+
+def _mask_inline(text: str) -> str:
+    parts, done, at = [], 0, 0
+    spaced = bool(_ENV_LINE.match(text))
+    while match := _INLINE.search(text, at):
+        at = match.end("name")
+        by_space = match["between"].isspace() and not (spaced or match["name"].startswith("-"))
+        if sounds_secret(match["name"].lstrip("-")) and not by_space:
+            parts += [text[done : match.start("value")], MASK]
+            done = at = match.end()
+    return "".join([*parts, text[done:]])
