@@ -133,15 +133,12 @@ def _recipe(project: Project, log: SessionLog, targets: Collection[int]) -> Reci
 
 def _log_variables(store: Store, run_id: str, log: SessionLog, made_by: Recipe) -> None:
     """Log plain values that the recipe reads as params; what is there already stays as it is."""
-    params_of = getattr(recipes, "params_of", None)
-    if params_of is None:
-        return
     there = store.client.get_run(run_id).data.params
     # what a pipeline injects is logged by it, paths of this run left out
     injected = {
         name for cell in log.cells if cell.start.cell_id == INJECTED_ID and cell.end for name in cell.end.defined
     }
-    found = params_of(log, made_by).items()
+    found = recipes.params_of(log, made_by).items()
     params = {name: value for name, value in found if name not in there and name not in injected}
     if params:
         store.log(run_id, params=params)
