@@ -9,10 +9,10 @@ import click
 from nbops.cli import tables
 from nbops.errors import TrackingError
 from nbops.project import Project
-from nbops.tracking.comparison.baseline import pin, pinned, unpin
 from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.schema import RunSummary
 from nbops.tracking.store import Store
+from nbops.tracking.store.baseline import pin, pinned, unpin
 
 
 @click.command(name="baseline")

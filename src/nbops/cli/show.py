@@ -9,10 +9,10 @@ import click
 from nbops.cli import tables
 from nbops.cli.comparisons import difference_text
 from nbops.project import Project
-from nbops.tracking.comparison.baseline import pinned
 from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.schema import VERSION_KINDS, RunDetail, RunSummary
 from nbops.tracking.store import Store
+from nbops.tracking.store.baseline import pinned
 
 
 @click.command(name="show")

@@ -29,7 +29,7 @@ from nbops.tracking.schema import VERSION_KINDS
 from nbops.tracking.store import Store
 from nbops.tracking.store.registry import ModelVersion
 
-MODEL_FOLDER = "model"
+MODEL_FOLDER = "nbops/model"  # autologging may have logged a model called "model"
 
 
 @dataclass(frozen=True, slots=True)

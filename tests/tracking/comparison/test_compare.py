@@ -13,12 +13,11 @@ import pytest
 from nbops.errors import TrackingError
 from nbops.project import Project
 from nbops.snapshot.fingerprint import fingerprint_file, fingerprint_frame, schema_of
-from nbops.tracking.comparison import baseline
 from nbops.tracking.comparison.compare import Comparison, Overview, compare, compare_refs
 from nbops.tracking.comparison.data import data_changes, described
 from nbops.tracking.comparison.packages import package_changes
 from nbops.tracking.schema import DatasetVersion, RunDetail, RunSummary, Versions
-from nbops.tracking.store import Store
+from nbops.tracking.store import Store, baseline
 
 
 def run(

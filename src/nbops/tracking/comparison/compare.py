@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbops.errors import TrackingError
-from nbops.tracking.comparison.baseline import pinned
 from nbops.tracking.comparison.code import code_changes, module_changes, with_recipe
 from nbops.tracking.comparison.data import data_changes
 from nbops.tracking.comparison.differences import Change, Comparison, ModelChange, RunLabel
@@ -20,6 +19,7 @@ from nbops.tracking.comparison.metrics import metric_changes, tests_between
 from nbops.tracking.comparison.packages import package_changes
 from nbops.tracking.schema import VERSION_KINDS, RunDetail, RunSummary
 from nbops.tracking.store import Store
+from nbops.tracking.store.baseline import pinned
 
 __all__ = ["Change", "Comparison", "Overview", "Row", "compare", "compare_refs", "overview"]
 

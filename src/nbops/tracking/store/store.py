@@ -22,10 +22,10 @@ from urllib.parse import quote
 from nbops.errors import MissingExtra, TrackingError
 from nbops.project import Project
 from nbops.tracking import journal
-from nbops.tracking.comparison.baseline import judged
 from nbops.tracking.redaction.redact import redact_value
 from nbops.tracking.schema import DatasetVersion, Point, RunDetail, RunSummary
 from nbops.tracking.store import search
+from nbops.tracking.store.baseline import judged
 from nbops.tracking.store.entities import (
     MAX_PARAM,
     MAX_TAG,
@@ -187,7 +187,7 @@ class Store:
             If the run has no such artifact.
         """
         try:
-            return Path(self.client.download_artifacts(run_id, artifact_path, str(into)))
+            return Path(self._repository(run_id).download_artifacts(artifact_path, str(into)))
         except ModuleNotFoundError as error:
             raise MissingExtra("s3", f"the artifact store ({error})") from error
         except Exception as error:  # whatever the client of an artifact store raises
@@ -270,10 +270,18 @@ class Store:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
 
+    def _repository(self, run_id: str) -> Any:
+        """Return where a run's own artifacts are; MLflow's client looks through the process's default store for models."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        uri = self.project.tracking_uri
+        place = self.client.get_run(run_id).info.artifact_uri
+        return get_artifact_repository(place, tracking_uri=uri, registry_uri=uri)
+
     def artifacts(self, run_id: str, below: str | None = None) -> Iterable[str]:
         """Yield the paths of a run's artifacts, those of folders too."""
         try:
-            items = self.client.list_artifacts(run_id, below)
+            items = self._repository(run_id).list_artifacts(below)
         except ModuleNotFoundError as error:
             raise MissingExtra("s3", f"the artifact store ({error})") from error
         except Exception as error:  # whatever the client of an artifact store raises
