@@ -17,7 +17,7 @@ const SNAPSHOT = {
 describe('a snapshot', () => {
   const detail = sampleDetail({
     snapshot: SNAPSHOT,
-    datasets: [{ name: 'a', source: 'a.csv', digest: 'ff', rows: 1200, columns: {} }]
+    datasets: [{ name: 'a', source: 'a.csv', digest: 'ff', rows: 1200, columns: {}, version: null }]
   });
 
   it('gives its cells, leaving out what it does not understand', () => {

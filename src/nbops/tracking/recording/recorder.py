@@ -236,7 +236,10 @@ class Recorder:
         self.cell_id = self._ids.of(source, info)
         self._guarded(self._secrets.look)
         hidden = is_skipped(source)
-        cell = RunningCell(self.seq, source, SKIPPED if hidden else redact_source(source), info, hidden=hidden)
+        with masks.noting() as told:
+            redacted = redact_source(source)
+        self._guarded(lambda: self._secrets.take(told))
+        cell = RunningCell(self.seq, source, SKIPPED if hidden else redacted, info, hidden=hidden)
         self._running = cell
         self._guarded(lambda: self.write(start_of(self.shell, cell, self.cell_id)))
         self._guarded(self.autologging.unwatch if hidden else self.autologging.before_cell)

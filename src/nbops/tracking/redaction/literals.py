@@ -13,12 +13,15 @@ import re
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
 
-from nbops.tracking.redaction.masks import MASK, is_listed, sounds_secret
+from nbops.tracking.redaction.masks import MASK, is_listed, is_weak, note, sounds_secret
 
 _WRAPPERS = frozenset(
-    {"SecretStr", "Secret", "bytes", "bytearray", "b64decode", "encode", "format", "join", "quote", "str"}
+    {"SecretStr", "Secret", "bytes", "bytearray", "dict", "b64decode", "encode", "format", "join", "quote", "str"}
 )
+_LOGINS = frozenset({"login", "HTTPBasicAuth", "HTTPDigestAuth", "HTTPProxyAuth", "BasicAuth"})
 _NUMBERS = re.compile(r"(?i)password|passwd|passcode|passphrase|pwd|secret")
+
+_MAGIC = re.compile(r"\s*(?:[A-Za-z_][\w, ]*=\s*)?[%!](?!=)")
 
 Span = tuple[int, int, str]
 
@@ -35,6 +38,7 @@ def literals_of_secrets(tree: ast.Module, source: str) -> Iterator[Span]:
             end = _offset(source, starts, literal.end_lineno or 0, literal.end_col_offset or 0)
             opening = re.match(r"(?i)[rbuft]{0,3}[\"']", source[start:end])
             if opening:  # else it's on a magic's line, which is text
+                note(name, _said_by(literal))
                 yield start, end, f"{opening[0]}{MASK}{opening[0][-1]}"
 
 
@@ -42,6 +46,12 @@ def _is_secret_number(name: str, value: object) -> bool:
     if type(value) not in (int, float):
         return False
     return is_listed(name) or (bool(_NUMBERS.search(name)) and len(str(value)) >= 4)
+
+
+def _said_by(literal: ast.expr) -> str:
+    """Return what a literal says, of bytes too."""
+    value = literal.value if isinstance(literal, ast.Constant) else ""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _values_of_secrets(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -62,13 +72,30 @@ def _values_of_secrets(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
                 given = list(zip(reversed(named), reversed(node.defaults), strict=False))
                 pairs = [(argument.arg, default) for argument, default in given]
                 pairs += [(a.arg, default) for a, default in zip(node.kwonlyargs, node.kw_defaults, strict=True)]
+            case ast.For() | ast.AsyncFor() | ast.comprehension() if not is_weak(_said(node.target) or ""):
+                pairs = [(node.target, node.iter)]
+            case ast.Match():
+                said = [case.pattern for case in node.cases]
+                pairs = [(node.subject, pattern.value) for pattern in said if isinstance(pattern, ast.MatchValue)]
             case ast.Call():
-                pairs = zip(node.args, node.args[1:], strict=False)
+                pairs = [*zip(node.args, node.args[1:], strict=False), *_logins(node)]
             case ast.Tuple() | ast.List():
                 pairs = zip(node.elts, node.elts[1:], strict=False) if len(node.elts) == 2 else ()
             case ast.Compare():
                 pairs = [(node.left, node.comparators[0]), (node.comparators[0], node.left)]
         yield from ((said, value) for name, value in pairs if value and (said := _said(name)) and sounds_secret(said))
+
+
+def _logins(call: ast.Call) -> list[tuple[str, ast.AST]]:
+    """Return what a login takes last, or as its key: a password."""
+    if _called(call) not in _LOGINS:
+        return []
+    keys = [keyword.value for keyword in call.keywords if keyword.arg == "key"]
+    return [("password", value) for value in [*call.args[-1:], *keys]]
+
+
+def _called(call: ast.Call) -> str | None:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else _said(call.func)
 
 
 def _unpacked(target: ast.AST, value: ast.AST) -> list[tuple[ast.AST, ast.AST]]:
@@ -85,10 +112,13 @@ def _said(name: ast.AST | str | None) -> str | None:
             return name
         case ast.Name():
             return name.id
+        case ast.Starred() | ast.Attribute(attr="value"):
+            return _said(name.value)
         case ast.Attribute():
             return name.attr
         case ast.Subscript():
-            return _said(name.slice)
+            key = _said(name.slice)
+            return key if key and sounds_secret(key) else _said(name.value)
         case ast.Constant(value=str()):
             return str(name.value)
     return None
@@ -118,21 +148,22 @@ def _literals(value: ast.AST) -> Iterator[ast.expr]:
         case ast.Dict():
             for child in value.values:
                 yield from _literals(child)
+        case ast.Subscript():
+            yield from _literals(value.value)
         case ast.Call():
-            called = value.func.attr if isinstance(value.func, ast.Attribute) else _said(value.func)
             on_text = isinstance(value.func, ast.Attribute) and isinstance(value.func.value, ast.Constant)
-            if on_text or called in _WRAPPERS:
+            if on_text or _called(value) in _WRAPPERS:
                 parts = [value.func.value] if isinstance(value.func, ast.Attribute) else []
-                for child in [*parts, *value.args]:
+                for child in [*parts, *value.args, *(keyword.value for keyword in value.keywords)]:
                     yield from _literals(child)
 
 
-def texts(source: str, masked: Callable[[str], str]) -> Iterator[Span]:
-    """Find ``name=value`` in comments, strings and on the lines of magics."""
+def texts(source: str, of_magics: Callable[[str], str], masked: Callable[[str], str]) -> Iterator[Span]:
+    """Mask texts: the lines of magics, comments and strings."""
     starts = _line_starts(source)
     for number, line in enumerate(source.split("\n")):
-        if line.lstrip()[:1] in ("%", "!"):
-            yield starts[number], starts[number] + len(line), masked(line)
+        if _MAGIC.match(line):
+            yield starts[number], starts[number] + len(line), of_magics(line)
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type == tokenize.COMMENT or "STRING" in tokenize.tok_name[token.type]:

@@ -11,6 +11,7 @@ import os
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fnmatch import translate
 from functools import lru_cache
 from itertools import islice
@@ -34,12 +35,13 @@ _COMMON = frozenset(
     {"true", "false", "none", "null", "auto", "basic", "bearer", "default", "required", "optional", MASK}
 )
 _FOLDERS = frozenset({"PWD", "OLDPWD"})
-_SHORTEST, _LONGEST, _ANYWHERE, _DEPTH, _MOST = 4, 10_000, 8, 3, 200
+_SHORTEST, _LONGEST, _ANYWHERE, _DEPTH, _MOST, _MOST_TOLD = 4, 10_000, 8, 3, 200, 2000
 
 _patterns: re.Pattern[str] | None = None
 _regexes: tuple[re.Pattern[str], ...] = ()
 _values: frozenset[str] = frozenset()
 _finder: re.Pattern[str] | None = None
+_noted: list[tuple[str, str]] | None = None
 
 
 def configure(rules: Iterable[str]) -> None:
@@ -57,13 +59,18 @@ def sounds_secret(name: str) -> bool:
     """Whether a variable or parameter of this name is likely to hold a secret."""
     if _patterns and _patterns.match(name):
         return True
-    spread = _HUMP.sub("_", name)
+    spread = _HUMP.sub("_", name).replace("-", "_")
     return bool(_SECRET_NAME.search(spread)) and not _NO_SECRET.search(spread)
 
 
 def is_listed(name: str) -> bool:
     """Whether the project itself says that a name is secret."""
     return bool(_patterns and _patterns.match(name))
+
+
+def is_weak(name: str) -> bool:
+    """Whether a name is secret by a word that other things are called, too."""
+    return bool(_WEAK.search(name))
 
 
 def learn(values: Iterable[str]) -> None:
@@ -75,6 +82,23 @@ def learn(values: Iterable[str]) -> None:
     _values = found
     forms = sorted({form for value in found for form in _forms(value)}, key=lambda form: (-len(form), form))
     _finder = re.compile("|".join(_bounded(form) for form in forms)) if forms else None
+
+
+def note(name: str, value: str) -> None:
+    """Tell whoever is `noting` of a value that was masked."""
+    if _noted is not None:
+        _noted.append((name, value))
+
+
+@contextmanager
+def noting() -> Iterator[list[tuple[str, str]]]:
+    """Collect the names and values that are masked meanwhile."""
+    global _noted
+    before, _noted = _noted, []
+    try:
+        yield _noted
+    finally:
+        _noted = before
 
 
 def mask(text: str) -> str:
@@ -111,12 +135,24 @@ class Secrets:
         self._known = 0
         self._variables: dict[Any, Any] = {}
         self._of_variables: frozenset[str] = frozenset()
+        self._told: frozenset[str] = frozenset()
+
+    def take(self, told: Iterable[tuple[str, str]]) -> None:
+        """Look from now on also for values that code gave to secret names, whatever becomes of those names."""
+        found = self._told.union(*(_texts(name, value, 1) for name, value in told))
+        if len(found) <= _MOST_TOLD and found != self._told:
+            self._told = found
+            self._learn()
 
     def look(self, *, everywhere: bool = False) -> None:
         """Learn the values that are there now; `everywhere` goes through all names again."""
         self._look_for_names(everywhere)
         self._look_at_environment()
-        learn(self._of_variables.union(self._of_namespace()) if self._names else self._of_variables)
+        self._learn()
+
+    def _learn(self) -> None:
+        known = self._of_variables | self._told
+        learn(known.union(self._of_namespace()) if self._names else known)
 
     def _look_at_environment(self) -> None:
         variables = getattr(os.environ, "_data", None)  # to see in a microsecond that nothing has changed

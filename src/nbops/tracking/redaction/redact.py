@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from nbops.notebook.normalise import parse
+from nbops.notebook.normalise import is_python, parse
 from nbops.tracking.redaction import masks
 from nbops.tracking.redaction.literals import literals_of_secrets, replace, texts
 from nbops.tracking.redaction.masks import MASK, sounds_secret
@@ -18,8 +18,14 @@ from nbops.tracking.redaction.masks import MASK, sounds_secret
 __all__ = ["MASK", "redact_source", "redact_text", "redact_value", "sounds_secret"]
 
 _QUOTED = re.compile(  # name = "value", for text that isn't whole Python
-    r"""(?x) (?<![\w\-]) (?P<name> [A-Za-z_][\w\-]{0,80} ) ["']? \s? \]? \s? (?: = | : | , ) \s? [rbufRBUF]{0,2}
-    (?P<quote> ["'] ) (?P<value> [^"'\n]+ ) (?P=quote)"""
+    r"""(?x) (?<![\w\-]) (?P<name> [A-Za-z_][\w\-]{0,80} ) (?: \\?["'] )? \s? \]? \s? (?: <- | = | : | , ) \s?
+    [rbufRBUF]{0,2} (?P<quote> \\?["'] ) (?P<value> [^"'\n\\]+ ) (?P=quote)"""
+)
+_WHOLE = re.compile(r"""(?P<quote>["'])(?P<name>[A-Za-z_][\w\-]{0,80})=(?P<value>[^"'\n;&]*\s[^"'\n;&]*)(?P=quote)""")
+_COMMANDS = (  # the passwords of SQL, curl and MySQL's clients
+    re.compile(r"""(?i)\b(?P<name>password|identified\s+by)\s+\\?["'](?P<value>[^"'\n\\]+)"""),
+    re.compile(r"""\s(?P<name>-u|--(?:proxy-)?user)[\s=]*["']?[^\s:'"]+:(?P<value>(?!\d+\b)[^\s'":]+)"""),
+    re.compile(r"""\b(?P<name>mysql\w*|mariadb\w*|sshpass)\s(?:[^\n]{0,200}\s)?-p ?(?P<value>[^\s\-'"][^\s'"]+)"""),
 )
 _INLINE = re.compile(  # name=value, --name value and Name: scheme value
     r"""(?x) (?<![\w\-]) (?P<name> -{0,2} [A-Za-z_][\w\-]{0,80} )
@@ -31,7 +37,11 @@ _BARE = re.compile(
     r"\b(?:gh[pousr]_|github_pat_|sk-|xox[abprs]-|AKIA|ASIA|hf_|glpat-|dapi|npm_|pypi-|AIza|eyJ[\w\-]{10,400}\.)"
     r"[\w\-.]{12,}"
 )
-_SUSPECT = re.compile(r"(?i)pass|pwd|secret|token|key|credential|auth|signature|string|dsn|://|" + _BARE.pattern)
+_SUSPECT = re.compile(
+    r"(?i)pass|pwd|secret|token|key|credential|auth|signature|string|dsn|://|identified|login|curl|mysql|mariadb|"
+    + _BARE.pattern
+)
+_CELL_MAGIC = re.compile(r"\s*(?P<magic>%%[^\n]*)(?:\n|\Z)")
 _ENV_LINE = re.compile(r"^\s*%(?:set_)?env\s")
 _LONG = 4000
 _BEFORE, _AFTER = 100, 500
@@ -42,14 +52,21 @@ def redact_source(source: str) -> str:
     suspect = masks.lists_names() or bool(_SUSPECT.search(source))
     if not suspect and not masks.masks_anything():
         return source
+    if found := _CELL_MAGIC.match(source):
+        magic, body = found["magic"], source[found.end() :]
+        start, end = found.span("magic")
+        redacted = redact_source(body)
+        if not is_python(magic):  # a file, of Python or of anything else, or another language
+            redacted = redact_text(redacted)
+        return source[:start] + redact_text(_mask_line(magic)) + source[end : found.end()] + redacted
     tree = parse(source)
     if tree is None:
         return redact_text(source)
     if suspect:
-        source = replace(source, [*literals_of_secrets(tree, source), *texts(source, _mask_inline)])
-        source = _BARE.sub(MASK, _URL.sub(rf"\g<scheme>{MASK}@", source))
+        source = replace(source, [*literals_of_secrets(tree, source), *texts(source, _mask_line, _mask_said)])
+        source = _mask_marked(source)
     if masks.masks_anything():
-        source = replace(source, texts(source, masks.mask))
+        source = replace(source, texts(source, masks.mask, masks.mask))
     return source
 
 
@@ -75,12 +92,27 @@ def redact_value(name: str, value: object) -> object:
         return MASK if masks.is_listed(name) and value is not None else value
     if sounds_secret(name):
         return MASK
-    return masks.mask(_BARE.sub(MASK, _URL.sub(rf"\g<scheme>{MASK}@", value)))
+    return masks.mask(_mask_marked(value))
 
 
 def _redact(text: str) -> str:
-    text = _QUOTED.sub(_mask_value, _mask_inline(text))
+    return _mask_marked(_QUOTED.sub(_mask_value, _mask_said(text)))
+
+
+def _mask_marked(text: str) -> str:
+    """Mask what is a secret by its looks: credentials in URLs, tokens with a known prefix."""
     return _BARE.sub(MASK, _URL.sub(rf"\g<scheme>{MASK}@", text))
+
+
+def _mask_line(text: str) -> str:
+    """Mask a magic's line, whose quotes may hold a name with its value."""
+    return _mask_said(_WHOLE.sub(_mask_value, text))
+
+
+def _mask_said(text: str) -> str:
+    for pattern in _COMMANDS:
+        text = pattern.sub(_masked, text)
+    return _mask_inline(text)
 
 
 def _windows(text: str) -> list[tuple[int, int]]:
@@ -98,7 +130,13 @@ def _windows(text: str) -> list[tuple[int, int]]:
 def _mask_value(match: re.Match[str]) -> str:
     if not sounds_secret(match["name"]):
         return match[0]
-    return f"{match[0][: match.start('value') - match.start()]}{MASK}{match['quote']}"
+    return _masked(match)
+
+
+def _masked(match: re.Match[str]) -> str:
+    start, end = (at - match.start() for at in match.span("value"))
+    masks.note(match["name"], match["value"])
+    return f"{match[0][:start]}{MASK}{match[0][end:]}"
 
 
 def _mask_inline(text: str) -> str:
@@ -108,6 +146,7 @@ def _mask_inline(text: str) -> str:
         at = match.end("name")
         by_space = match["between"].isspace() and not (spaced or match["name"].startswith("-"))
         if sounds_secret(match["name"].lstrip("-")) and not by_space:
+            masks.note(match["name"].lstrip("-"), match["value"])
             parts += [text[done : match.start("value")], MASK]
             done = at = match.end()
     return "".join([*parts, text[done:]])

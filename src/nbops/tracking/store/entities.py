@@ -72,9 +72,11 @@ def dataset_of(given: Any) -> DatasetVersion:
     dataset, tags = given.dataset, {tag.key: tag.value for tag in given.tags}
     specs = _json_object(dataset.schema).get("mlflow_colspec") or []
     rows = _json_object(dataset.profile).get("num_rows")
+    source = _json_object(dataset.source)
+    code = (source.get("tags") or {}).get("mlflow.source.name")  # MLflow's own, for data made by code
     return DatasetVersion(
         name=dataset.name,
-        source=str(_json_object(dataset.source).get("uri", "")) or str(dataset.source or ""),
+        source=str(source.get("uri") or code or dataset.source or ""),
         digest=dataset.digest,
         rows=rows if isinstance(rows, int) else None,
         columns={spec["name"]: spec["type"] for spec in specs if "name" in spec and "type" in spec},

@@ -186,6 +186,7 @@ class Store:
         TrackingError
             If the run has no such artifact.
         """
+        into.mkdir(parents=True, exist_ok=True)
         try:
             return Path(self._repository(run_id).download_artifacts(artifact_path, str(into)))
         except ModuleNotFoundError as error:
