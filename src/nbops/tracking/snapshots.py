@@ -26,7 +26,8 @@ from nbops.tracking.failures import log_failure
 from nbops.tracking.journal import settle
 from nbops.tracking.recipe import Piece, Recipe
 from nbops.tracking.recording.records import Data, Model, SessionLog, read
-from nbops.tracking.redaction.redact import redact_source, redact_text
+from nbops.tracking.redaction.diffs import redact_diff
+from nbops.tracking.redaction.redact import redact_source
 from nbops.tracking.schema import DatasetVersion
 from nbops.tracking.store import SNAPSHOT_ARTIFACT, Store
 
@@ -108,7 +109,7 @@ def moment(project: Project) -> dict[str, Any]:
             "commit": version.commit,
             "branch": version.branch,
             "dirty": version.dirty,
-            "diff": redact_text(version.diff),
+            "diff": redact_diff(version.diff),
             "modules": code.loaded_modules(project.root),
         },
         "environment": {"digest": found.digest, **_plain(found), "hardware": asdict(hardware.capture())},

@@ -79,6 +79,18 @@ def test_new_names_are_seen_among_many() -> None:
     assert redact_text("first-1 second-2") == "first-1 ***"
 
 
+def test_what_code_says_is_secret_is_looked_for_from_then_on() -> None:
+    secrets = Secrets({})
+    with masks.noting() as told:
+        redact_source(
+            "%%time\npassword = 'hunter2zz'\n!export A_TOKEN=tok-123\nsmtp.login('me', b'pw-4711')\n!x --token file"
+        )
+    secrets.take(told)
+    assert redact_text("hunter2zz tok-123 pw-4711 file") == "*** *** *** file"
+    secrets.look(everywhere=True)
+    assert redact_text("hunter2zz") == "***"
+
+
 def test_the_project_says_what_else_is_secret() -> None:
     masks.configure(["Patient_*", r"re:MRN-\d+"])
     Secrets({"patient_name": "Jo Doe", "doctor": "Ann"}).look()

@@ -54,6 +54,36 @@ SECRET = "hunter2zz"
         "!export TOKEN=§ && ls",
         "%%bash\nexport A_TOKEN=§",
         "a = (\npassword = '§'",
+        "%%time\npassword = '§'",
+        "\n %%capture out\n%%time\nx = {'password': '§'}  # ä",
+        '%%time\nx = \'ä\'\npassword = """a\n§"""',
+        "%%time\n!export A_TOKEN=§",
+        "%%timeit -n 1 password='§'\npass",
+        "%%nbops run x -p api_key=§\npass",
+        "%%nbops run x -p 'password=a §'\npass",
+        "%%bash\nA_TOKEN='§' ./call --x",
+        "%%sh\nmysql -uroot -p§",
+        "%%sh\ncurl -u me:§ https://x",
+        "%%sql postgresql://u:§@h/db\nselect 1",
+        "%%sql\nALTER USER me IDENTIFIED BY '§'",
+        "q = \"CREATE USER me WITH PASSWORD '§'\"",
+        "%%writefile c.py\ntoken = ('a'\n  '§')",
+        '%%writefile c.py\npassword = """\n§\n"""',
+        "%%writefile .env\nAPI_KEY=§",
+        '%%writefile c.json\n{"password": "§"}',
+        "%%sh\nPGPASSWORD='§' psql",
+        "%%R\npassword <- '§'",
+        "x = !call --api-key §",
+        "headers = {'X-Api-Key': '§'}",
+        "os.environ |= {'X_TOKEN': '§'}",
+        "os.environ.update(X_TOKEN='§')",
+        "secrets['db'] = '§'",
+        "password = ['§', 'x'][0]",
+        "password = dict(a='§')['a']",
+        "for password in ['§']: pass",
+        "smtp.login('me', '§')",
+        "wandb.login(key='§')",
+        "match password:\n  case '§': pass",
     ],
 )
 def test_no_secret_is_left_in_code(code: str) -> None:
@@ -91,6 +121,10 @@ def test_names_that_do_not(name: str) -> None:
         "if token is None: pass",
         "print('password:', end='')",
         "url = 'https://a.b/c?d=e'",
+        "%%time\ntoken = os.environ['TOKEN']\nfor token in ['the', 'cat']: pass",
+        "!docker run -u 1000:1000 x",
+        "%%writefile x.py\ntokens = ['a', 'b']",
+        "\n%%bash\n\n  ls\n",
     ],
 )
 def test_code_without_a_secret_stays(code: str) -> None:
@@ -124,6 +158,7 @@ def test_messages_and_values() -> None:
     assert redact_text("bad token=hunter2zz") == "bad token=***"
     assert redact_text("at postgresql://me:hunter2@host/x") == "at postgresql://***@host/x"
     assert redact_text("+    password = 'hunter2zz'") == "+    password = '***'"
+    assert redact_text(r'+   "password = \"hunter2zz\"\n",') == r'+   "password = \"***\"\n",'
     assert redact_value("api_key", "x") == MASK
     assert redact_value("lr", "0.1") == "0.1"
     assert redact_value("password", 3) == 3

@@ -30,6 +30,7 @@ from nbops.tracking.journal.entries import Create, Inputs, Log, Metric, Update, 
 from nbops.tracking.journal.outbox import Outbox, current
 from nbops.tracking.journal.refusals import is_for_now
 from nbops.tracking.journal.settling import settle
+from nbops.tracking.redaction.redact import redact_value
 
 SCHEME = "nbops"
 _NAME = "mlflow.runName"
@@ -112,7 +113,8 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         run = self._create_at_server(experiment_id, user_id, start_time, tags, name)
         if run is None:
             run_id = uuid.uuid4().hex
-            outbox.write(Create(run_id, start_time, name, user_id or "", given, experiment_id or None))
+            told = {key: str(redact_value(key, value)) for key, value in given.items()}
+            outbox.write(Create(run_id, start_time, name, user_id or "", told, experiment_id or None))
             info = RunInfo(
                 run_id=run_id,
                 experiment_id=experiment_id,
@@ -163,9 +165,9 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         checked = [_validate_param(param.key, param.value) for param in params]
         self._check_unchanged(run_id, checked)
         named = {tag.key: tag.value for tag in (_validate_tag(tag.key, tag.value) for tag in tags)}
-        outbox.write(
-            Log(run_id, [_entry(metric) for metric in metrics], {param.key: param.value for param in checked}, named)
-        )
+        shown = {param.key: str(redact_value(param.key, param.value)) for param in checked}
+        told = {key: str(redact_value(key, value)) for key, value in named.items()}
+        outbox.write(Log(run_id, [_entry(metric) for metric in metrics], shown, told))
         self._saw(run_id)
 
     def log_inputs(self, run_id: str, datasets: list[Any] | None = None, models: list[Any] | None = None) -> None:

@@ -21,6 +21,7 @@ _WRAPPERS = frozenset(
 _LOGINS = frozenset({"login", "HTTPBasicAuth", "HTTPDigestAuth", "HTTPProxyAuth", "BasicAuth"})
 _NUMBERS = re.compile(r"(?i)password|passwd|passcode|passphrase|pwd|secret")
 
+_FORMATTED = re.compile(r"""(?i)^(?:[ft]r?|r[ft])(?=["'])""")
 _MAGIC = re.compile(r"\s*(?:[A-Za-z_][\w, ]*=\s*)?[%!](?!=)")
 
 Span = tuple[int, int, str]
@@ -38,7 +39,8 @@ def literals_of_secrets(tree: ast.Module, source: str) -> Iterator[Span]:
             end = _offset(source, starts, literal.end_lineno or 0, literal.end_col_offset or 0)
             opening = re.match(r"(?i)[rbuft]{0,3}[\"']", source[start:end])
             if opening:  # else it's on a magic's line, which is text
-                note(name, _said_by(literal))
+                for said in _said_by(source[start:end]):
+                    note(name, said)
                 yield start, end, f"{opening[0]}{MASK}{opening[0][-1]}"
 
 
@@ -48,10 +50,14 @@ def _is_secret_number(name: str, value: object) -> bool:
     return is_listed(name) or (bool(_NUMBERS.search(name)) and len(str(value)) >= 4)
 
 
-def _said_by(literal: ast.expr) -> str:
-    """Return what a literal says, of bytes too."""
-    value = literal.value if isinstance(literal, ast.Constant) else ""
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+def _said_by(literal: str) -> Iterator[str]:
+    """Return what a literal says: each of the strings that it's joined of."""
+    for token in tokenize.generate_tokens(io.StringIO(f"({literal})").readline):
+        if token.type == tokenize.STRING:
+            value = ast.literal_eval(_FORMATTED.sub("", token.string))
+            yield value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        elif tokenize.tok_name[token.type] in ("FSTRING_MIDDLE", "TSTRING_MIDDLE"):
+            yield token.string
 
 
 def _values_of_secrets(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -75,8 +81,8 @@ def _values_of_secrets(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             case ast.For() | ast.AsyncFor() | ast.comprehension() if not is_weak(_said(node.target) or ""):
                 pairs = [(node.target, node.iter)]
             case ast.Match():
-                said = [case.pattern for case in node.cases]
-                pairs = [(node.subject, pattern.value) for pattern in said if isinstance(pattern, ast.MatchValue)]
+                patterns = [case.pattern for case in node.cases]
+                pairs = [(node.subject, pattern.value) for pattern in patterns if isinstance(pattern, ast.MatchValue)]
             case ast.Call():
                 pairs = [*zip(node.args, node.args[1:], strict=False), *_logins(node)]
             case ast.Tuple() | ast.List():

@@ -20,7 +20,7 @@ from typing import Any
 
 MASK = "***"
 _WORD = (
-    r"(?:passwords?|passwd|passphrase|passcode|pwd|pass|secrets?|token|api_?keys?|access_?keys?|account_?key|private_?key|"
+    r"(?:\w*passwords?|passwd|passphrase|passcode|pwd|pass|secrets?|token|api_?keys?|access_?keys?|account_?key|private_?key|"
     r"secret_?key|credentials?|auth|authorization|signature|connection_?string|dsn)"
 )
 _SECRET_NAME = re.compile(rf"(?i)(?:^|[_\-.]){_WORD}(?:$|[_\-.\d])")
@@ -80,8 +80,7 @@ def learn(values: Iterable[str]) -> None:
     if found == _values:
         return
     _values = found
-    forms = sorted({form for value in found for form in _forms(value)}, key=lambda form: (-len(form), form))
-    _finder = re.compile("|".join(_bounded(form) for form in forms)) if forms else None
+    _finder = _finder_of(found)
 
 
 def note(name: str, value: str) -> None:
@@ -108,6 +107,12 @@ def mask(text: str) -> str:
     for regex in _regexes:
         text = regex.sub(MASK, text)
     return text
+
+
+def mask_these(text: str, told: Iterable[tuple[str, str]]) -> str:
+    """Return a text with the values of these secrets, and no other, masked."""
+    finder = _finder_of(value for name, given in told for value in _texts(name, given, 1))
+    return finder.sub(MASK, text) if finder else text
 
 
 def masks_anything() -> bool:
@@ -216,8 +221,21 @@ def _exists(value: str) -> bool:
         return False
 
 
+def _finder_of(values: Iterable[str]) -> re.Pattern[str] | None:
+    forms = sorted({form for value in values for form in _forms(value)}, key=lambda form: (-len(form), form))
+    return re.compile("|".join(_bounded(form) for form in forms)) if forms else None
+
+
 def _forms(value: str) -> set[str]:
-    return {value, repr(value)[1:-1], urllib.parse.quote(value), urllib.parse.quote_plus(value)}
+    """Return how a value may be written; of one with several lines each, as a key's, says enough."""
+    lines = [line.strip() for line in value.split("\n")] if "\n" in value else []
+    return {
+        value,
+        repr(value)[1:-1],
+        urllib.parse.quote(value),
+        urllib.parse.quote_plus(value),
+        *(line for line in lines if len(line) >= _ANYWHERE),
+    }
 
 
 def _bounded(form: str) -> str:

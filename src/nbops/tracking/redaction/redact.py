@@ -135,8 +135,13 @@ def _mask_value(match: re.Match[str]) -> str:
 
 def _masked(match: re.Match[str]) -> str:
     start, end = (at - match.start() for at in match.span("value"))
-    masks.note(match["name"], match["value"])
+    _note(match)
     return f"{match[0][:start]}{MASK}{match[0][end:]}"
+
+
+def _note(match: re.Match[str]) -> None:
+    if not match["value"].isalpha():  # a word, which may be in any text
+        masks.note(match["name"].lstrip("-"), match["value"])
 
 
 def _mask_inline(text: str) -> str:
@@ -146,7 +151,7 @@ def _mask_inline(text: str) -> str:
         at = match.end("name")
         by_space = match["between"].isspace() and not (spaced or match["name"].startswith("-"))
         if sounds_secret(match["name"].lstrip("-")) and not by_space:
-            masks.note(match["name"].lstrip("-"), match["value"])
+            _note(match)
             parts += [text[done : match.start("value")], MASK]
             done = at = match.end()
     return "".join([*parts, text[done:]])
