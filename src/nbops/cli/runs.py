@@ -11,6 +11,7 @@ import click
 from nbops.cli import tables
 from nbops.project import Project
 from nbops.tracking.recording.sessions import close_dead
+from nbops.tracking.reproduction.replay import is_reproduction
 from nbops.tracking.schema import VERSION_KINDS, RunSummary
 from nbops.tracking.store import Store
 
@@ -30,14 +31,22 @@ _MARKS = {"FINISHED": "✓", "FAILED": "✗", "KILLED": "†", "RUNNING": "…",
 @click.option("-n", "--limit", default=20, show_default=True, help="Show at most so many, newest first.")
 @click.option("-w", "--where", default="", help='MLflow filter, e.g. "metrics.auc > 0.7".')
 @click.option("-e", "--experiment", help="Only of this experiment.")
+@click.option("-a", "--all", "made_again", is_flag=True, help="Also runs that `nbops reproduce` made, marked ↻.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with a picture of all.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    project: Path | None, limit: int, where: str, experiment: str | None, html: Path | None, as_json: bool
+    project: Path | None,
+    limit: int,
+    where: str,
+    experiment: str | None,
+    made_again: bool,
+    html: Path | None,
+    as_json: bool,
 ) -> None:
     """List the runs of PROJECT (default: the one the working directory lies in).
 
     A metric is marked ▲ where it's better and ▼ where it's worse than the experiment's baseline, which is marked ◆.
+    Runs that `nbops reproduce` made are left out, and neither `latest` nor a run's name stands for them; --all shows them.
     Versions are code, data, model, environment and experiment; runs whose digests are equal don't differ in it.
 
     \b
@@ -49,7 +58,7 @@ def command(
     """
     store = Store(Project.find(project), say=lambda text: click.echo(text, err=True))
     close_dead(store)
-    runs = store.runs(limit=limit, where=where, experiment=experiment)
+    runs = store.runs(limit=limit, where=where, experiment=experiment, made_again=made_again)
     if as_json:
         tables.print_json(runs)
     elif html:
@@ -106,7 +115,8 @@ def _table(runs: list[RunSummary], width: int) -> Table:
     parents = {run.parent for run in runs}
     shown = {run.run_id for run in runs}
     for run in _children_below(runs):
-        name = f"{'◆ ' if run.run_id == run.baseline else ''}{escape(run.name)}"
+        again = "↻ " if is_reproduction(run.notebook) else ""
+        name = f"{'◆ ' if run.run_id == run.baseline else ''}{again}{escape(run.name)}"
         row = [
             run.run_id[:8],
             f"[bold]{name}[/bold]" if run.run_id in parents else f"{'  ' if run.parent in shown else ''}{name}",

@@ -47,6 +47,18 @@ def test_a_run_with_all_that_it_logged(store: Store, tmp_path: Path) -> None:
         store.download(run_id, "missing.txt", tmp_path)
 
 
+def test_runs_that_were_made_again_stand_for_no_other(store: Store) -> None:
+    first = store.start_run("model")
+    again = store.start_run("model", tags={"nbops.notebook": f".nbops/executed/reproduced-{first[:8]}.ipynb"})
+    store.log(again, tags={"nbops.reproduces": first})
+    inner = store.start_run("inner", tags={"nbops.notebook": f".nbops/executed/reproduced-{first[:8]}.ipynb"})
+    assert store.resolve("latest") == store.resolve("model") == first
+    assert (store.resolve(again[:12]), store.resolve("inner")) == (again, inner)
+    mine = {first, again, inner}
+    assert {run.run_id for run in store.runs() if run.run_id in mine} == mine
+    assert {run.run_id for run in store.runs(limit=1, made_again=False)} == {first}
+
+
 def test_what_a_store_would_refuse_is_made_acceptable(store: Store) -> None:
     run_id = store.start_run("näme \U0001f680")
     texts = {"long": "x" * 10_000, "unicode": "żółć \U0001f680", "nul": "a\0b", "torn": "a\ud800b", "f1 (macro)": 1}

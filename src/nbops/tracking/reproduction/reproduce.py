@@ -33,12 +33,12 @@ from nbops.tracking.reproduction.tolerance import Tolerance
 from nbops.tracking.reproduction.traces import kept_trace, made_run
 from nbops.tracking.reproduction.verdict import (
     REPRODUCED_TAG,
-    REPRODUCES_TAG,
     REPRODUCTION_ARTIFACT,
     Reproduction,
     record,
 )
 from nbops.tracking.store import Store
+from nbops.tracking.store.search import REPRODUCES_TAG
 
 __all__ = ["REPRODUCED_TAG", "REPRODUCES_TAG", "REPRODUCTION_ARTIFACT", "Reproduction", "reproduce"]
 

@@ -19,10 +19,10 @@ from nbops.tracking.reproduction.origin import Origin
 from nbops.tracking.reproduction.replay import Replayed
 from nbops.tracking.reproduction.tolerance import Tolerance, worst
 from nbops.tracking.store import Store
+from nbops.tracking.store.search import REPRODUCES_TAG
 
 Verdict = Literal["reproduced", "close", "differs"]
 REPRODUCED_TAG = "nbops.reproduced"
-REPRODUCES_TAG = "nbops.reproduces"
 REPRODUCTION_ARTIFACT = "nbops/reproduction.json"
 FORMAT = 1
 

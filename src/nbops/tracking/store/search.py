@@ -1,6 +1,7 @@
 """Asking MLflow for runs: pages beyond its limits, references to a run, and filters that explain themselves.
 
-A reference is a run's id, the beginning of one, its name, or ``latest``. An MLflow server chooses ids of its own, so a run
+A reference is a run's id, the beginning of one, its name, or ``latest``; for the last two a run that was made again by
+``nbops reproduce`` doesn't count. An MLflow server chooses ids of its own, so a run
 that was journaled in a kernel is also found by the id that the kernel gave it, its tag ``nbops.id``.
 """
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
 
 ID_TAG = "nbops.id"
-_PAGE = 1000
+REPRODUCES_TAG = "nbops.reproduces"
+_MADE_AGAIN = "/executed/reproduced-"
+_PAGE, _SOME = 1000, 50
 _PREFIX = re.compile("[0-9a-f]{4,32}")
 _KINDS = ("metric", "param", "tag", "attribute", "attr", "run", "dataset")
 _ATTRIBUTES = ("artifact_uri", "end_time", "run_id", "run_name", "start_time", "status", "user_id")
@@ -41,8 +44,17 @@ def experiments(client: MlflowClient) -> dict[str, Experiment]:
             return found
 
 
-def runs(client: MlflowClient, among: Collection[str], where: str, limit: int) -> Iterator[Run]:
+def is_made_again(run: Run) -> bool:
+    """Whether ``nbops reproduce`` made a run, any that its notebook makes."""
+    return REPRODUCES_TAG in run.data.tags or _MADE_AGAIN in run.data.tags.get("nbops.notebook", "")
+
+
+def runs(
+    client: MlflowClient, among: Collection[str], where: str, limit: int, *, made_again: bool = True
+) -> Iterator[Run]:
     """Yield runs of the experiments `among`, newest first, as many as `limit`, a page at a time.
+
+    Those that ``nbops reproduce`` made are left out unless `made_again`.
 
     Raises
     ------
@@ -58,7 +70,7 @@ def runs(client: MlflowClient, among: Collection[str], where: str, limit: int) -
             page = client.search_runs(
                 list(among),
                 where,
-                max_results=min(left, _PAGE),
+                max_results=min(left if made_again else max(left, _SOME), _PAGE),
                 order_by=["attributes.start_time DESC", "attributes.run_id DESC"],
                 page_token=token,
             )
@@ -66,8 +78,9 @@ def runs(client: MlflowClient, among: Collection[str], where: str, limit: int) -
             if where and error.error_code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
                 raise _bad_filter(where, str(error.message), client, among) from error
             raise TrackingError(f"can't search runs: {error.message}") from error
-        yield from page
-        left -= len(page)
+        found = [run for run in page if made_again or not is_made_again(run)][:left]
+        yield from found
+        left -= len(found)
         token = page.token
         if not token:
             return
@@ -76,7 +89,8 @@ def runs(client: MlflowClient, among: Collection[str], where: str, limit: int) -
 def resolve(client: MlflowClient, among: Collection[str], ref: str) -> str:
     """Return the whole id of the run that `ref` stands for.
 
-    A name that several runs have, as those of a stage do, stands for the newest of them.
+    A name that several runs have, as those of a stage do, stands for the newest of them, and for a run that was made
+    again only where no other has it.
 
     Raises
     ------
@@ -84,7 +98,7 @@ def resolve(client: MlflowClient, among: Collection[str], ref: str) -> str:
         If there is no such run, or more than one whose id begins so.
     """
     if ref == "latest":
-        found = list(runs(client, among, "", 1))
+        found = list(runs(client, among, "", 1, made_again=False))
     else:
         found = [*(_by_prefix(client, among, ref.lower()) or _by_name(client, among, ref))]
     if not found:
@@ -108,8 +122,10 @@ def _by_prefix(client: MlflowClient, among: Collection[str], prefix: str) -> Seq
 def _by_name(client: MlflowClient, among: Collection[str], name: str) -> Sequence[Run]:
     quote = "'" if "'" not in name else '"'
     if quote in name:  # MLflow's filters have no way to write both
-        return [run for run in runs(client, among, "", 10 * _PAGE) if run.info.run_name == name][:1]
-    return list(runs(client, among, f"attributes.run_name = {quote}{name}{quote}", 1))
+        named = [run for run in runs(client, among, "", 10 * _PAGE) if run.info.run_name == name]
+        return [*(run for run in named if not is_made_again(run)), *named][:1]
+    where = f"attributes.run_name = {quote}{name}{quote}"
+    return list(runs(client, among, where, 1, made_again=False)) or list(runs(client, among, where, 1))
 
 
 def _bad_filter(where: str, message: str, client: MlflowClient, among: Collection[str]) -> TrackingError:

@@ -198,7 +198,9 @@ class Store:
         """Set a run's final status."""
         self.client.set_terminated(run_id, status)
 
-    def runs(self, *, limit: int = 100, where: str = "", experiment: str | None = None) -> list[RunSummary]:
+    def runs(
+        self, *, limit: int = 100, where: str = "", experiment: str | None = None, made_again: bool = True
+    ) -> list[RunSummary]:
         """Return runs, newest first, each with what it is against its experiment's baseline.
 
         Parameters
@@ -209,6 +211,8 @@ class Store:
             A filter in MLflow's search syntax, such as ``metrics.auc > 0.7``.
         experiment
             Only of this experiment (default: of all).
+        made_again
+            Whether runs that ``nbops reproduce`` made are among them.
 
         Raises
         ------
@@ -220,7 +224,7 @@ class Store:
             return []
         known = search.experiments(self.client)
         among = [key for key, value in known.items() if experiment in (None, value.name)]
-        found = search.runs(self.client, among, where, limit) if among else iter(())
+        found = search.runs(self.client, among, where, limit, made_again=made_again) if among else iter(())
         return judged(self, (summary_of(run, known[run.info.experiment_id].name) for run in found), known.values())
 
     def run(self, ref: str) -> RunDetail:
