@@ -24,10 +24,10 @@ _LINE_VERBS = ("off", "on", "status")
 _FACE = "nbops"
 
 
-def load_ipython_extension(shell: Any) -> None:
+def load_ipython_extension(shell: Any, *, from_next_cell: bool = False) -> None:
     """Start recording in an IPython shell and register the magics; loading twice changes nothing.
 
-    Where nothing can be recorded, such as in a read-only folder, that is said, and the notebook goes on without.
+    The cell that loads it is recorded, unless `from_next_cell`. Where nothing can be recorded, such as in a read-only folder, that is said, and the notebook goes on without.
     """
     from nbops.project import Project
     from nbops.tracking.recording import recorder
@@ -39,7 +39,7 @@ def load_ipython_extension(shell: Any) -> None:
     if active is not None and active.shell is shell:
         return
     try:
-        recorder.Recorder(shell, Project.find()).start()
+        recorder.Recorder(shell, Project.find()).start(from_next_cell=from_next_cell)
     except TrackingError as error:
         sys.stderr.write(f"nbops: {error}\n")
     except NbopsError as error:

@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from live import LiveNotebook
 from lives_study import Study
+from nbops.cli.runs import command
 from nbops.errors import TrackingError
 from nbops.project import Project
 from nbops.tracking.recording.records import read
@@ -60,6 +62,14 @@ def test_a_run_is_reproduced_and_nothing_is_touched(study: Study) -> None:
     assert run.tags["nbops.reproduced"] == "reproduced"
     assert again.tags["nbops.reproduces"] == study.edited
     assert again.summary.status == "FINISHED"
+    assert again.summary.versions.code == run.summary.versions.code
+    assert [cell["source"] for cell in again.snapshot["code"]["cells"]] == [
+        piece["source"] for piece in study.store.read_json(study.edited, "nbops/recipe.json")["pieces"]
+    ]
+    assert study.store.resolve("latest") == study.edited
+    listed = CliRunner().invoke(command, [str(study.root), "--json"])
+    assert made.again not in listed.stdout
+    assert made.again in CliRunner().invoke(command, [str(study.root), "--json", "--all"]).stdout
     assert again.summary.params["C"] == "0.1"
     assert again.summary.metrics == run.summary.metrics
     kept = study.store.read_json(study.edited, REPRODUCTION_ARTIFACT)

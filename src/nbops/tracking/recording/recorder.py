@@ -103,8 +103,8 @@ class Recorder:
         self._thread = threading.get_ident()
         self._running: RunningCell | None = None
 
-    def start(self) -> None:
-        """Begin to record, the cell that asks for it included.
+    def start(self, *, from_next_cell: bool = False) -> None:
+        """Begin to record, the cell that asks for it included, unless it's `from_next_cell`.
 
         Raises
         ------
@@ -121,7 +121,7 @@ class Recorder:
             ) from error
         _of_kernel = self
         atexit.register(self.close)
-        self._hook()
+        self._hook(from_next_cell)
 
     def close(self) -> None:
         """Finish what is under way and write the session's last line."""
@@ -194,7 +194,7 @@ class Recorder:
     def _guarded(self, job: Callable[[], None]) -> None:
         failures.guarded(self.project, job)
 
-    def _hook(self) -> None:
+    def _hook(self, from_next_cell: bool = False) -> None:
         global _current
         _current = self
         for event, hook in (("pre_run_cell", self._before), ("post_run_cell", self._after)):
@@ -202,7 +202,8 @@ class Recorder:
         self._guarded(lambda: watch(self._on_read, self._guarded))
         self._guarded(lambda: self.autologging.watch(self._guarded))
         self._instruments.start()
-        self._guarded(self._begin_hooking_cell)
+        if not from_next_cell:
+            self._guarded(self._begin_hooking_cell)
 
     def _unhook(self) -> None:
         if self._running:  # the cell that asks for the end, unless there is no cell any more

@@ -47,11 +47,14 @@ def settings(project: Project) -> str:
 
 
 def begin(shell: Any) -> None:
-    """Protect the project and begin to record; a cell that loads nbops by its magic finds it loaded, and shows nothing."""
+    """Protect the project and record from the next cell on, so that the record is the recipe's and nothing else.
+
+    A cell that loads nbops by its magic finds it loaded, and shows nothing.
+    """
     from importlib import import_module
 
     protect()
-    import_module("nbops.magics").load_ipython_extension(shell)
+    import_module("nbops.magics").load_ipython_extension(shell, from_next_cell=True)
 
 
 def protect() -> None:

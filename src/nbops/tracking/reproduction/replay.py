@@ -32,7 +32,7 @@ from nbops.tracking.reproduction.shown import outputs_folder
 
 SETUP_ID = "nbops-replay-setup"
 PROBE_ID = "nbops-replay-probe"
-_SETUP = "from nbops.tracking.reproduction.guard import begin as _begin\n_begin(get_ipython())\ndel _begin"
+_SETUP = "__import__('nbops.tracking.reproduction.guard', fromlist=['begin']).begin(get_ipython())"
 _FOLDER, _PREFIX = "executed", "reproduced-"
 _LOOK_EVERY_S = 0.2
 _PATIENCE_S = 15.0
@@ -219,7 +219,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _begun(session: Path) -> int:
     try:
-        return max(0, session.read_bytes().count(b'{"type":"start"') - 1)  # the first is ours
+        return session.read_bytes().count(b'{"type":"start"')
     except OSError:  # not begun yet
         return 0
 
@@ -252,6 +252,7 @@ def probe(expressions: Mapping[str, str]) -> dict[str, Any]:
     """Return a cell that shows, as JSON, what expressions give: the metrics of a stage, which are variables."""
     pairs = ", ".join(f"{name!r}: lambda: {code}" for name, code in expressions.items())
     source = (
+        "%%nbops skip\n"
         "def _nbops_probe(found):\n"
         "    import json\n"
         "    values = {}\n"
