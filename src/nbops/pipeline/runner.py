@@ -85,6 +85,9 @@ def run(
     return PipelineResult(pipeline.name, stages, running.parent or "", time.monotonic() - began)
 
 
+_LOOK_EVERY_S = 0.5
+
+
 class _Run:
     """The state of one run."""
 
@@ -156,7 +159,8 @@ class _Run:
                     under_way[future] = name
             if not under_way:
                 continue
-            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            # a wait without end isn't broken off by Ctrl-C when a library (polars) restarts interrupted calls
+            done, _ = wait(under_way, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
             for future in done:
                 name = under_way.pop(future)
                 self.results[name] = future.result()
