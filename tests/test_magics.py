@@ -31,6 +31,14 @@ def shell(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interac
     os.environ |= before
 
 
+def test_the_magic_says_what_it_does(shell: InteractiveShell) -> None:
+    for kind in ("line", "cell"):
+        said = shell.magics_manager.magics[kind]["nbops"].__doc__
+        assert not [
+            words for words in ("%nbops off", "%nbops on", "%nbops status", "%%nbops skip") if words not in said
+        ]
+
+
 @pytest.mark.parametrize(
     ("cell", "said"),
     [

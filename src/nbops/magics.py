@@ -27,12 +27,17 @@ _FACE = "nbops"
 def load_ipython_extension(shell: Any, *, from_next_cell: bool = False) -> None:
     """Start recording in an IPython shell and register the magics; loading twice changes nothing.
 
-    The cell that loads it is recorded, unless `from_next_cell`. Where nothing can be recorded, such as in a read-only folder, that is said, and the notebook goes on without.
+    The cell that loads it is recorded, unless `from_next_cell`. Where nothing can be recorded, such as in a read-only
+    folder, that is said, and the notebook goes on without.
     """
     from nbops.project import Project
     from nbops.tracking.recording import recorder
 
-    shell.register_magic_function(lambda line, cell=None: nbops_magic(shell, line, cell), "line_cell", _FACE)
+    def face(line: str, cell: str | None = None) -> Any:
+        return nbops_magic(shell, line, cell)
+
+    face.__doc__ = nbops_magic.__doc__  # what `%nbops?` shows
+    shell.register_magic_function(face, "line_cell", _FACE)
     for prefix in ("%", "%%"):
         shell.set_hook("complete_command", _completions, str_key=f"{prefix}{_FACE}")
     active = recorder.of_kernel()
@@ -57,7 +62,19 @@ def unload_ipython_extension(shell: Any) -> None:
 
 
 def nbops_magic(shell: Any, line: str, cell: str | None = None) -> Any:
-    """Run ``%nbops VERB …`` or ``%%nbops run NAME``, ``%%nbops score --input NAME --output NAME``, ``%%nbops skip``."""
+    """Switch recording, run a command, or run a cell in a way of its own.
+
+    %nbops off                  record nothing, make no runs of fits
+    %nbops on                   record again, this cell included
+    %nbops status               tell whether recording is on, and where to
+    %nbops VERB ...             any command of the command line: %nbops runs, %nbops show latest
+
+    %%nbops run NAME [-p NAME=VALUE] [-t NAME=VALUE]
+                                run the cell inside a run
+    %%nbops skip                run the cell without a record of its code, values and outputs; fits in it make no runs
+    %%nbops score --input NAME --output NAME
+                                run the cell, and take it as how a model is scored
+    """
     if cell is None:
         return _line(line)
     verb, _, rest = line.strip().partition(" ")
