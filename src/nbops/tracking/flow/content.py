@@ -9,10 +9,29 @@ An object that `uses` says of can't be looked into: whatever may have used it co
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import enum
+import fractions
+import pathlib
+import re
+import types
+import uuid
 from collections.abc import Callable, Iterable
 from operator import is_
 from types import CodeType
 from typing import Any, Protocol
+
+# What can't change and leads nowhere
+_ATOMS: tuple[type, ...] = (
+    int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range, slice, types.CodeType,
+    datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone, decimal.Decimal,
+    fractions.Fraction, uuid.UUID, re.Pattern, re.Match, pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath,
+    types.GetSetDescriptorType, types.MemberDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType,
+    types.ClassMethodDescriptorType, types.MethodWrapperType, types.TracebackType, types.GenericAlias, types.UnionType,
+    enum.auto,
+)  # fmt: skip
+ATOM_IDS = frozenset(map(id, _ATOMS))
 
 Token = str | int | bytes | float | tuple[Any, ...] | None
 

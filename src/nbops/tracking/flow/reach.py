@@ -13,9 +13,9 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from nbops.tracking.flow.codes import mentioned
-from nbops.tracking.flow.content import MUTE, OPAQUE, Content, Look
+from nbops.tracking.flow.content import ATOM_IDS, MUTE, OPAQUE, Content, Look
 from nbops.tracking.flow.places import is_library, module_of, package_of
-from nbops.tracking.flow.types_of import ATOM_IDS, look_of
+from nbops.tracking.flow.types_of import look_of
 
 NODES = 1000
 BYTES = 256 << 20

@@ -74,7 +74,7 @@ def _is_raw() -> bool:
         return False
     state = random.getstate()[1]
     index, *words = struct.unpack("=i624I", _raw())
-    return (*words, index) == state
+    return bool((*words, index) == state)
 
 
 _GENERATOR = getattr(random, "_inst", None)
