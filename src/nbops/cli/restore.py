@@ -77,6 +77,7 @@ def _print(made: Restored, kind: str) -> None:
     click.echo(f"{made.path}: the {kind} of run {made.run_id[:8]}, {made.cells} cells")
     if made.failing:
         click.echo(f"{made.failing} of them failed and must fail again: tagged raises-exception")
+        click.echo("papermill runs everything after them, too, but ends with an error; `nbops reproduce` doesn't")
     if made.masked:
         click.echo(f"{made.masked} of them hold a masked secret: put it back before running them", err=True)
     if made.inputs:

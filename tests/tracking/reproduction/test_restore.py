@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -53,6 +55,15 @@ def test_the_history_has_everything_with_its_outputs(study: Study, tmp_path: Pat
     assert "text/html" in cells["read"]["outputs"][0]["data"]
     nbformat.validate(nbformat.read(tmp_path / "all.ipynb", as_version=4))
     assert made.failing == 1
+
+
+def test_a_notebook_with_a_cell_that_must_fail_runs_to_its_end(tmp_path: Path) -> None:
+    pieces = [Piece(1, "a", "x = 1\n1 / 0", True, failed=True), Piece(2, "b", "print('x is', x)", True)]
+    document.write(tmp_path / "in.ipynb", lay_out(pieces))
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "in.ipynb", "--output", "out"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert "".join(document.read(tmp_path / "out.ipynb").cells[-1]["outputs"][0]["text"]) == "x is 1\n"
 
 
 def test_a_file_is_not_written_over(study: Study, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 The notebook is laid out from the run's origin (see `origin`), says in its first cell where it is from, and is written
 whole or not at all. Cells that failed and must fail again are tagged ``raises-exception``: Jupyter, nbclient and
-papermill go on after them (papermill still ends with an error). With the history come the recorded outputs, as far as
-they were kept.
+papermill go on after them. Papermill still ends with an error when it has run everything: it looks at outputs, not at
+tags, and lets nothing but an exit pass. With the history come the recorded outputs, as far as they were kept.
 """
 
 from __future__ import annotations
@@ -171,7 +171,10 @@ def _heading(origin: Origin, kept: Recipe, kind: Kind) -> str:
         f"`nbops reproduce {run.run_id[:8]}` runs it and compares.",
     ]
     if failing := sum(piece.failed for piece in kept.pieces):
-        lines.append(f"{failing} of them failed, and are tagged `raises-exception` because they must fail again.")
+        lines.append(
+            f"{failing} of them failed, and are tagged `raises-exception` because they must fail again. Jupyter and "
+            "`jupyter nbconvert --execute` go on after them; papermill too, but it ends with an error, whatever the tag."
+        )
     if masked := sum(is_masked(piece.source) for piece in kept.pieces):
         lines.append(f"{masked} of them hold a secret that was masked (`{MASK}`): put it back before running them.")
     return "  \n".join(filter(None, lines))
