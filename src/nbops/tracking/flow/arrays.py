@@ -60,9 +60,15 @@ def hashed(plain: Any, form: Any, reach: Reach) -> Content:
     import numpy as np
     import xxhash
 
-    if plain.dtype.hasobject or not reach.hashed(plain.nbytes):
+    kind = plain.dtype
+    if kind.hasobject or not reach.hashed(plain.nbytes):
         return Content(token=form, uses=True)
     flags = plain.flags
+    if kind.isnative and kind.kind in "biuf":  # others don't give their memory away as it is
+        if flags.c_contiguous:
+            return Content(token=(form, xxhash.xxh3_64_intdigest(plain)))
+        if flags.f_contiguous:
+            return Content(token=(form, xxhash.xxh3_64_intdigest(plain.T)))
     if flags.c_contiguous or flags.f_contiguous:
         flat = plain.reshape(-1, order="A" if flags.c_contiguous else "F")
         return Content(token=(form, xxhash.xxh3_64_intdigest(flat.view(np.uint8).data)))

@@ -39,7 +39,7 @@ Token = str | int | bytes | float | tuple[Any, ...] | None
 class Content:
     """What an object held when it was looked at."""
 
-    __slots__ = ("children", "held", "parts", "token", "uses")
+    __slots__ = ("_mark", "children", "held", "parts", "token", "uses")
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Content:
         self.token = token
         self.uses = uses
         self.held = held
+        self._mark: int | None = None
 
     def same(self, later: Content) -> bool:
         """Whether `later` holds the same objects and the same bytes."""
@@ -64,7 +65,9 @@ class Content:
 
     def mark(self) -> int:
         """Return a number to know this content by, which keeps nothing alive."""
-        return hash((self.token, *map(id, self.parts)))
+        if self._mark is None:
+            self._mark = hash((self.token, *map(id, self.parts)))
+        return self._mark
 
 
 OPAQUE = Content(uses=True)

@@ -17,6 +17,7 @@ from nbops.tracking.flow.content import ATOM_IDS, MUTE, OPAQUE, Content, Look
 from nbops.tracking.flow.places import is_library, module_of, package_of
 from nbops.tracking.flow.types_of import look_of
 
+_BUILT_IN = frozenset({list, tuple, dict, set, frozenset, type})
 NODES = 1000
 BYTES = 256 << 20
 
@@ -166,8 +167,9 @@ class Reached:
         look = look_of(kind)
         if look is None:
             return
-        self._note_package(module_of(kind))
-        if kind is type or issubclass(kind, type):
+        if kind not in _BUILT_IN:
+            self._note_package(module_of(kind))
+        if issubclass(kind, type):
             name = module_of(value)
             self._note_package(name)
             if is_library(name):
@@ -198,8 +200,10 @@ class Reached:
             parts = seen.content.children
             if len(parts) > 16 and ATOM_IDS.issuperset(map(id, map(type, parts))):
                 continue
+            known = self.seen
             for part in parts:
-                self._add(part)
+                if id(type(part)) not in ATOM_IDS and id(part) not in known:
+                    self._add(part)
 
 
 def _shallow(look: Look | None) -> Look:

@@ -66,6 +66,7 @@ class RunningStep:
         """Look at all that the statement may read."""
         plan, flow = self.plan, self.flow
         if plan.ours:
+            flow.settings = None
             return
         if self.at[1] == 0:
             flow.randomness.look()
@@ -82,7 +83,10 @@ class RunningStep:
             self._ask()
         self._patches = Patches(plan, self.reached, self.namespace)
         self._options = not (plan.attributes | self.reached.attributes).isdisjoint(_OPTIONS)
-        self._settings = settings(flow.shell, options=self._options)
+        # Between a cell's statements nothing else runs in its thread: the look after the last one is this one's before
+        kept = flow.settings if self.at[1] and not self._options else None
+        self._settings = settings(flow.shell, options=self._options) if kept is None else kept
+        flow.settings = None
         self._endings.begin()
         if plan.counts_references:
             self.reached.seen.clear()
@@ -200,12 +204,12 @@ class RunningStep:
         if plan.imports:
             return False
         shell = "get_ipython" in plan.attributes and not plan.magic
-        return (
-            shell
-            or plan.magic in _LASTING_MAGICS
-            or self._patches.lasting
-            or differ(self._settings, settings(self.flow.shell, options=self._options))
-        )
+        return shell or plan.magic in _LASTING_MAGICS or self._patches.lasting or self._differ()
+
+    def _differ(self) -> bool:
+        now = settings(self.flow.shell, options=self._options)
+        self.flow.settings = None if self._options else now
+        return differ(self._settings, now)
 
     def _write_names(self, bound: set[str], deleted: set[str], failed: bool) -> None:
         ledger, plan, mine = self.flow.ledger, self.plan, frozenset((self.at,))

@@ -16,6 +16,7 @@ from nbops.tracking.flow.arrays import hashed
 from nbops.tracking.flow.content import MUTE, OPAQUE, Content, Reach
 
 _SMALL = 4 << 20
+_NAMES = frozenset({str, int, type(None), float, tuple})
 _INNER = ("_pa_array", "_ndarray", "_data", "_mask", "_codes", "_left", "_right", "_sparse_values")
 
 
@@ -53,18 +54,21 @@ def look_at_table(value: Any, reach: Reach) -> Content:
         parts.append(held["_attrs"])
     children = [*parts]
     shared = uses = False
-    large = (
-        sum(getattr(block.values, "nbytes", 0) for block in blocks if type(block.values).__name__ == "ndarray") > _SMALL
-    )
+    ndarray = sys.modules["numpy"].ndarray
+    size, several = 0, len(blocks) > 1
+    for block in blocks:
+        if type(block.values) is ndarray:
+            size += block.values.nbytes
+    large = size > _SMALL
     for block in blocks:
         values = block.values
         parts.append(values)
-        token.append(block.mgr_locs.as_array.tobytes() if len(blocks) > 1 else len(axes[0]))
-        if type(values).__name__ != "ndarray" or values.dtype == object:
+        token.append(block.mgr_locs.as_array.tobytes() if several else len(axes[0]))
+        if type(values) is not ndarray or values.dtype.hasobject:
             children.append(values)
             continue
         owner = values if values.base is None else values.base
-        while type(getattr(owner, "base", None)).__name__ == "ndarray":
+        while type(getattr(owner, "base", None)) is ndarray:
             owner = owner.base
         reach.shares(owner)
         shared = shared or _held_elsewhere(values, owner)
@@ -130,7 +134,7 @@ def _held_elsewhere(values: Any, owner: Any) -> bool:
 
 
 def _plain_names(axis: Any) -> bool:
-    return all(type(name) in (str, int, type(None), float, tuple) for name in axis.names)
+    return _NAMES.issuperset(map(type, axis.names))
 
 
 def _copies_on_write() -> bool:

@@ -55,6 +55,7 @@ class Flow:
         self.files = Files(project.state, project.root)
         self.randomness = Randomness()
         self.extra_roots: list[Any] = []
+        self.settings: dict[str, Any] | None = None  # as the cell's last statement left them
         self._on_failure = on_failure
         self._wrapped: Callable[..., Any] | None = None
         self._plans: OrderedDict[str, list[tuple[Span, Plan]]] = OrderedDict()
