@@ -179,12 +179,18 @@ class Secrets:
                 yield from _texts(name, self._namespace[name], _DEPTH)
 
 
-def _of_environment() -> Iterator[str]:
+def of_environment() -> Iterator[tuple[str, str]]:
+    """Yield the environment's secrets: names and values."""
     for name, value in os.environ.items():
         if name not in _FOLDERS and sounds_secret(name):
-            yield from _texts(name, value, 1)
+            yield name, value
         elif "://" in value:
-            yield from (found[1] for found in _PASSWORD.finditer(value) if _is_worth(name, found[1]))
+            yield from ((name, found[1]) for found in _PASSWORD.finditer(value))
+
+
+def _of_environment() -> Iterator[str]:
+    for name, value in of_environment():
+        yield from _texts(name, value, 1)
 
 
 def _texts(name: str, value: object, depth: int) -> Iterator[str]:

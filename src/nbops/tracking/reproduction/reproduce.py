@@ -21,6 +21,7 @@ from nbops.notebook.parameters import INJECTED_ID, read_parameters
 from nbops.tracking.journal import settle
 from nbops.tracking.recording.records import Cell
 from nbops.tracking.recording.sessions import close_dead
+from nbops.tracking.redaction.notebooks import redact_notebook
 from nbops.tracking.reproduction import guard, kernels
 from nbops.tracking.reproduction.judge import Check, Evidence, checks
 from nbops.tracking.reproduction.layout import lay_out, sources_of
@@ -114,7 +115,7 @@ def reproduce(
         kept_trace(store, replayed, stage_run, origin)
         found = _compare(store, origin, notebook, replayed, stage_run, scratch, tolerance)
     if replayed.executed:
-        document.write(store.project.root / name, replayed.executed)
+        document.write(store.project.root / name, redact_notebook(replayed.executed))
     return record(store, origin, replayed, found, tolerance, python, name)
 
 
