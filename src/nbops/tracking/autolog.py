@@ -18,6 +18,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -25,12 +26,12 @@ import wrapt
 from nbops.project import Project
 from nbops.tracking import trimmed_autolog
 from nbops.tracking.recording.cell import Outcome
-from nbops.tracking.store import Store
 
 if TYPE_CHECKING:
     from nbops.tracking.journal.open_runs import OpenRuns
     from nbops.tracking.journal.outbox import Outbox
     from nbops.tracking.journal.sklearn_fits import Fits
+    from nbops.tracking.store import Store
 
 _TRAINERS = (
     "catboost",
@@ -67,7 +68,6 @@ class Autologging:
     def __init__(self, project: Project, stage_run: str | None = None) -> None:
         self.project = project
         self.stage_run = stage_run
-        self.store = Store(project)
         self.ready = False
         self._outbox: Outbox | None = None
         self._fits: Fits | None = None
@@ -76,6 +76,13 @@ class Autologging:
         self._attached: set[str] = set()
         self._lock = threading.RLock()
         self._failed = float("-inf")
+
+    @cached_property
+    def store(self) -> Store:
+        """The project's store, which a kernel that logs nothing doesn't load."""
+        from nbops.tracking.store import Store
+
+        return Store(self.project)
 
     def watch(self, guard: Callable[[Callable[[], None]], None]) -> None:
         """Log from now on; `guard` calls what it's given and never raises."""

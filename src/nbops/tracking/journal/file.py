@@ -242,12 +242,12 @@ def head_of(journal: Journal) -> Head:
     """Return the first line of a journal of this process."""
     import sys
 
-    import psutil
+    from nbops.tracking.recording.resources import process_started
 
     return Head(
         session=journal.session,
         pid=os.getpid(),
-        process_started=psutil.Process().create_time(),
+        process_started=process_started(),
         host=platform.node(),
         python=sys.executable,
         uri=journal.project.tracking_uri,

@@ -226,10 +226,10 @@ def dump(value: Any) -> bytes:
 
 def bound(project: Project) -> int:
     """Return how many bytes may be held at a time: ``[tracking] memory``."""
-    import psutil
+    from nbops.tracking.recording.resources import installed_memory
 
     allowed = project.held_memory
-    return int(psutil.virtual_memory().total * allowed) if isinstance(allowed, float) else allowed
+    return int(installed_memory() * allowed) if isinstance(allowed, float) else allowed
 
 
 def _size_of(frame: Any) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -134,6 +135,13 @@ def _told_by_runner() -> Path | None:
 
 def _runner() -> tuple[list[str], list[str]] | None:
     """Return the folders that a runner of notebooks may have been started in, and its notebooks; None if it's no runner."""
+    if sys.platform == "linux":  # most kernels' parents aren't runners, which is told without psutil's import
+        try:
+            told = os.fsdecode(Path(f"/proc/{os.getppid()}/cmdline").read_bytes()).split("\0")[:4]
+        except OSError:
+            return None
+        if not any(Path(word).name in _RUNNERS for word in told):
+            return None
     import psutil
 
     try:

@@ -37,12 +37,12 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True, omit
     @classmethod
     def here(cls, session: str, notebook: str | None, stage: str | None, run_id: str | None) -> Session:
         """Return the first line of a session of this process."""
-        import psutil
+        from nbops.tracking.recording.resources import process_started
 
         return cls(
             session=session,
             pid=os.getpid(),
-            process_started=psutil.Process().create_time(),
+            process_started=process_started(),
             time=time.time(),
             host=platform.node(),
             notebook=notebook,
