@@ -168,7 +168,9 @@ def _cells(evidence: Evidence) -> Iterator[Check]:
         cell = evidence.cells.get(position)
         if cell is None or cell.end is None:
             continue  # who executes says which cell was the last
-        before, after = _outcome(evidence.origin.cells.get(piece.seq), piece.failed), _outcome(cell, False)
+        # a recipe leaves out what failed, unless what is kept needs it
+        before = _outcome(evidence.origin.cells.get(piece.seq), True) if piece.failed else "ok"
+        after = _outcome(cell, False)
         same = (before.partition(":")[0] == after.partition(":")[0]) or (before == "error" and after != "ok")
         yield Check(
             "cell", "outcome", "same" if same else "differs", before, after, position, piece.cell_id, counts=not same
