@@ -191,3 +191,17 @@ pathlib.Path(out).write_text("met")"""
     )
 
     assert tiny.outcomes() == {"a": "executed", "b": "executed"}
+
+
+def test_no_secret_stays_in_an_executed_notebook(tiny: Any) -> None:
+    code = "password = 'horse-battery-staple'\nprint('connecting with', password)\nopen(out, 'w').write('done')"
+    tiny.notebook("log_in.ipynb", code, parameters='out = "done.txt"')
+    tiny.yaml("stages:\n  log_in: {notebook: log_in.ipynb, outputs: {out: done.txt}}\n")
+
+    assert tiny.outcomes() == {"log_in": "executed"}
+
+    [executed] = (tiny.root / ".nbops/executed").glob("*.ipynb")
+    kept = [executed, *(tiny.root / ".nbops/artifacts").rglob("*.ipynb"), *(tiny.root / ".nbops/sessions").iterdir()]
+    assert len(kept) == 3
+    assert not [path for path in kept if "horse-battery" in path.read_text()]
+    assert "connecting with" in executed.read_text()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from nbops.errors import StageFailed
-from nbops.notebook.document import write
+from nbops.notebook.document import read, write
 from nbops.notebook.parameters import inject
 from nbops.pipeline.cache import Cache
 from nbops.pipeline.hashing import Content
@@ -27,6 +27,7 @@ from nbops.pipeline.model import Stage
 from nbops.pipeline.objects import put_in_place
 from nbops.pipeline.session import KernelSession
 from nbops.pipeline.workspace import EXECUTED_NOTEBOOK, Workspace
+from nbops.tracking.redaction.notebooks import redact_notebook
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 SETUP = "from nbops.magics import load_ipython_extension as _load; _load(get_ipython()); del _load"
@@ -130,7 +131,7 @@ def execute(workspace: Workspace, execution: StageExecution, cache: Cache) -> No
         executed = folder / EXECUTED_NOTEBOOK
         if executed.exists():
             execution.notebook = workspace.executed(execution.stage.name, execution.key[:8])
-            put_in_place(executed, execution.notebook)
+            write(execution.notebook, redact_notebook(read(executed)))
             if execution.error:
                 execution.error.remedy = f"see {workspace.project.relative(execution.notebook)}"
         execution.seconds = time.monotonic() - began
