@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import os
+import shutil
 import random
 import subprocess
 import sys
@@ -126,7 +127,9 @@ def test_a_lock_installs_elsewhere(tmp_path: Path) -> None:
     install = ["uv", "pip", "install", "-q", "--python"]
     subprocess.run([*install, first / "bin/python", "packaging", "six", "-e", project], check=True)
     code = "from nbops.snapshot import environment; print(environment.capture().lock)"
-    variables = {**os.environ, "PYTHONPATH": str(Path(environment.__file__).parents[2])}
+    alone = tmp_path / "path"  # nbops, and nothing else that lies beside it
+    shutil.copytree(Path(environment.__file__).parents[1], alone / "nbops")
+    variables = {**os.environ, "PYTHONPATH": str(alone)}
     told = subprocess.run(
         [first / "bin/python", "-c", code], env=variables, capture_output=True, text=True, check=True
     ).stdout
