@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import os
-import shutil
 import random
+import shutil
 import subprocess
 import sys
 import time
