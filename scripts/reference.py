@@ -8,7 +8,10 @@ from pathlib import Path
 
 from workshop import BIN, ROOT
 
-VERBS = ("init", "run", "runs", "show", "diff", "promote", "package", "serve", "lab")
+VERBS = (
+    *("init", "run", "runs", "show", "diff", "baseline", "restore", "reproduce", "stale", "history", "last", "gc"),
+    *("promote", "package", "serve", "lab"),
+)
 HEAD = "# Command line\n\nWritten by `make docs` from each command's `--help`.\n"
 TAIL = """
 ## Exit codes
@@ -16,7 +19,7 @@ TAIL = """
 | code | meaning |
 | --- | --- |
 | 0 | done |
-| 1 | it failed: a stage, a gate, a proof; the message says which |
+| 1 | it failed: a stage, a gate, a proof, a reproduction that differs; the message says which |
 | 2 | wrong use, or a pipeline that can't be meant |
 | 75 | another pipeline run holds the project; try again later |
 | 130 | interrupted by Ctrl-C |
