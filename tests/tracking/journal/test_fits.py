@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -118,7 +119,10 @@ def _logged(client: Any, run: Any, runs: list[Any]) -> dict[str, Any]:
 
 
 def _untimed(metrics: dict[str, float]) -> dict[str, float]:
-    return {key: value for key, value in metrics.items() if "_time" not in key}
+    """Leave times out, and the number that MLflow gives a nameless dataset whose address was another's before."""
+    return {
+        re.sub(r"(unknown_dataset)-\d+$", r"\1", key): value for key, value in metrics.items() if "_time" not in key
+    }
 
 
 def _signature(model: Any) -> Any:
