@@ -26,6 +26,7 @@ import wrapt
 from nbops.project import Project
 from nbops.tracking import trimmed_autolog
 from nbops.tracking.recording.cell import Outcome
+from nbops.tracking.trainers import FLAVORS, Trainers
 
 if TYPE_CHECKING:
     from nbops.tracking.journal.open_runs import OpenRuns
@@ -33,21 +34,6 @@ if TYPE_CHECKING:
     from nbops.tracking.journal.sklearn_fits import Fits
     from nbops.tracking.store import Store
 
-_TRAINERS = (
-    "catboost",
-    "fastai",
-    "keras",
-    "lightgbm",
-    "lightning",
-    "paddle",
-    "pyspark.ml",
-    "pytorch_lightning",
-    "statsmodels",
-    "tensorflow",
-    "torch",
-    "transformers",
-    "xgboost",
-)
 _RETRY_AFTER = 60.0
 
 _active: Autologging | None = None
@@ -75,7 +61,8 @@ class Autologging:
         self._guard: Callable[[Callable[[], None]], None] = lambda job: job()
         self._attached: set[str] = set()
         self._lock = threading.RLock()
-        self._failed = float("-inf")
+        self._trainers = Trainers()
+        self._failed: dict[str, float] = {}
 
     @cached_property
     def store(self) -> Store:
@@ -109,11 +96,7 @@ class Autologging:
     def unwatch(self) -> None:
         """Log no more."""
         forget()
-        if self.ready and "mlflow" in sys.modules:
-            import mlflow
-
-            mlflow.autolog(disable=True, silent=True)
-            self.ready = False
+        self._trainers.pause()
 
     def ensure(self) -> None:
         """Return when `mlflow` logs here: through the journal in a recorded kernel, with its own autologging in a script."""
@@ -199,32 +182,21 @@ class Autologging:
     def on_trainer(self, name: str) -> None:
         """Switch MLflow's own autologging on for a library that isn't scikit-learn."""
         with self._lock:
-            if self.ready or time.monotonic() - self._failed < _RETRY_AFTER:
+            if time.monotonic() - self._failed.get(name, float("-inf")) < _RETRY_AFTER:
                 return
             try:
                 with _quietly(), _uninterrupted():
-                    import mlflow
-
-                    trimmed_autolog.trim()
-                    mlflow.autolog(
-                        log_input_examples=False,
-                        log_model_signatures=False,
-                        log_models=False,
-                        log_datasets=False,
-                        disable_for_unsupported_versions=False,
-                        silent=True,
-                        exclude_flavors=["sklearn"],
-                    )
-                self.ready = True
+                    importlib.import_module("mlflow")
+                    self._trainers.switch_on(name)
             except Exception:
-                self._failed = time.monotonic()
+                self._failed[name] = time.monotonic()
                 raise
 
     def _take_up(self) -> None:
         """See to what was imported before."""
         if "mlflow" in sys.modules:
             self.on_mlflow(sys.modules["mlflow"])
-        for name in _TRAINERS:
+        for name in FLAVORS:
             if name in sys.modules:
                 self.on_trainer(name)
 
@@ -292,7 +264,7 @@ def _hook() -> None:
         _hooked = True
         wrapt.register_post_import_hook(lambda module: _tell(lambda active: active.on_mlflow(module)), "mlflow")
         wrapt.register_post_import_hook(lambda _: _tell(lambda active: active.wake()), "sklearn.base")
-        for name in _TRAINERS:
+        for name in FLAVORS:
             wrapt.register_post_import_hook(
                 lambda _, name=name: _tell(lambda active: active.on_trainer(name)),  # type: ignore[misc]
                 name,

@@ -42,8 +42,13 @@ def _trim_module(module: Any) -> None:
     for name in ("from_pandas", "from_numpy"):
         if hasattr(module, name):
             setattr(module, name, _no_dataset)
+    leave_models_alone(module)
+
+
+def leave_models_alone(module: Any) -> None:
+    """Have `mlflow.sklearn` remember the runs of models elsewhere than in the models."""
     manager: Any = getattr(module, "_AUTOLOGGING_METRICS_MANAGER", None)
-    if hasattr(manager, "register_model") and hasattr(manager, "get_run_id_for_model"):
+    if hasattr(manager, "register_model") and "register_model" not in vars(manager):
         runs = _RunsOfModels()
         manager.register_model, manager.get_run_id_for_model = runs.put, runs.get
 

@@ -149,6 +149,32 @@ class Score(msgspec.Struct, tag_field="type", tag="score", frozen=True, omit_def
     uri: str | None = None
 
 
+class AnnouncedModel(msgspec.Struct, tag_field="type", tag="announced", frozen=True, omit_defaults=True):
+    """A model that is about to be trained, as MLflow's autologging announces it; `tags` are those of its moment."""
+
+    model_id: str
+    run_id: str
+    name: str
+    model_type: str | None = None
+    flavor: str | None = None
+    tags: dict[str, str] = {}
+
+
+class SavedModel(msgspec.Struct, tag_field="type", tag="saved", frozen=True, omit_defaults=True):
+    """A model whose files are in the spool's folder; `given` are the other arguments of MLflow's ``Model.log``."""
+
+    model_id: str
+    run_id: str
+    name: str
+    folder: str
+    announced: bool = False
+    flavor: str | None = None
+    step: int = 0
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    given: dict[str, Any] = {}
+
+
 class Snapshot(msgspec.Struct, tag_field="type", tag="snapshot", frozen=True, omit_defaults=True):
     """The cell executed as number `seq` logged to a run; `moment` is what was caught then, in the spool.
 
@@ -163,7 +189,22 @@ class Snapshot(msgspec.Struct, tag_field="type", tag="snapshot", frozen=True, om
     uri: str | None = None
 
 
-Entry = Head | Closed | Place | Create | Log | Update | Inputs | Files | Fit | Evaluated | Score | Snapshot
+Entry = (
+    Head
+    | Closed
+    | Place
+    | Create
+    | Log
+    | Update
+    | Inputs
+    | Files
+    | AnnouncedModel
+    | SavedModel
+    | Fit
+    | Evaluated
+    | Score
+    | Snapshot
+)
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Entry)
 

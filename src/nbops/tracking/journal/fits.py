@@ -136,21 +136,15 @@ class FitReplay:
         client.log_dict(run_id, dict(sorted(commands.items())), _METRIC_INFO)
 
     def _log(self, client: Any, run_id: str, entry: Fit) -> None:
-        import mlflow
-        from mlflow.tracking.fluent import ActiveRun, _active_run_stack
+        import mlflow.sklearn
 
         estimator = self._load(entry.estimator)
         given = [self._load(held) if held else None for held in (entry.X, entry.y, entry.sample_weight)]
         weights = {"sample_weight": given[2]} if given[2] is not None else {}
-        uri = self.real.uri(entry.uri)
-        before = mlflow.get_tracking_uri()
-        mlflow.set_tracking_uri(uri)
-        stack = _active_run_stack.get()
-        stack.append(ActiveRun(client.get_run(run_id)))
-        replayed.tags = {**entry.tags, FIT_TAG: entry.fit_id}
+        tags = {**entry.tags, FIT_TAG: entry.fit_id}
         self._now = (estimator, entry.status == "FINISHED")
         try:
-            with warnings.catch_warnings():
+            with replayed.within(client.get_run(run_id), self.real.uri(entry.uri), tags), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._switch_on(estimator)
                 estimator.fit(given[0], given[1], **weights)
@@ -158,9 +152,6 @@ class FitReplay:
             pass  # as it did in the kernel
         finally:
             self._now = None
-            replayed.tags = None
-            stack.pop()
-            mlflow.set_tracking_uri(before)
         if self._errors:  # MLflow only warns of its own; what the store didn't take now is tried again as a whole
             error = self._errors.pop()
             self._errors.clear()

@@ -14,6 +14,7 @@ from typing import Any
 
 from nbops.tracking.failures import log_failure
 from nbops.tracking.journal.entries import (
+    AnnouncedModel,
     Closed,
     Create,
     Entry,
@@ -23,6 +24,7 @@ from nbops.tracking.journal.entries import (
     Inputs,
     Log,
     Place,
+    SavedModel,
     Score,
     Snapshot,
     Update,
@@ -46,11 +48,13 @@ class Replay:
 
     def __init__(self, real: Real) -> None:
         from nbops.tracking.journal.fits import FitReplay
+        from nbops.tracking.journal.logged_models import ModelReplay
         from nbops.tracking.journal.moments import SnapshotReplay
 
         self.real = real
         self.closed = False
         self._fits = FitReplay(real)
+        self._models = ModelReplay(real)
         self._snapshots = SnapshotReplay(real)
 
     def warm_up(self) -> None:
@@ -118,6 +122,12 @@ class Replay:
                 self._inputs(entry)
             case Files():
                 self._files(entry)
+            case AnnouncedModel():
+                self._fits.prepare()
+                self._models.announce(entry)
+            case SavedModel():
+                self._fits.prepare()
+                self._models.log(entry)
             case Fit():
                 self._fits.fit(entry)
             case Evaluated():
@@ -145,7 +155,7 @@ class Replay:
                 float(one.value),
                 one.timestamp,
                 one.step,
-                model_id=one.model_id,
+                model_id=self.real.run_id(one.model_id) if one.model_id else None,
                 dataset_name=one.dataset_name,
                 dataset_digest=one.dataset_digest,
             )
@@ -195,7 +205,7 @@ class Replay:
             )
             for given in entry.datasets
         ]
-        models = [LoggedModelInput(model_id=model) for model in entry.models]
+        models = [LoggedModelInput(model_id=self.real.run_id(model)) for model in entry.models]
         self.real.client(entry.uri).log_inputs(self.real.run_id(entry.run_id), datasets=datasets, models=models)
 
     def _files(self, entry: Files) -> None:

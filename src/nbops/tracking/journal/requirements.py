@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickletools
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,21 @@ def replace_inference() -> None:
     import mlflow.models
 
     mlflow.models.infer_pip_requirements = _infer
+
+
+def replace_inference_of(applies: Callable[[], bool]) -> None:
+    """Have MLflow ask here for a model's requirements while something applies."""
+    from mlflow.utils import environment
+
+    infer = environment._infer_requirements
+
+    def ask(model_uri: Any, flavor: str, *args: Any, **kwargs: Any) -> list[str]:
+        if not applies():
+            inferred: list[str] = infer(model_uri, flavor, *args, **kwargs)
+            return inferred
+        return sorted({needed for file in Path(model_uri).rglob("*.pkl") for needed in requirements_of(file.read_bytes())} or requirements_of(b"N."))
+
+    environment._infer_requirements = ask
 
 
 def requirements_of(model: bytes) -> list[str]:

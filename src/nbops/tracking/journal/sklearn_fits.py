@@ -23,6 +23,7 @@ from nbops.tracking.journal.outbox import Outbox
 from nbops.tracking.journal.sklearn_hooks import refused
 from nbops.tracking.journal.sklearn_scores import Recorded, Scores
 from nbops.tracking.journal.spool import Holding, TooLarge, dump
+from nbops.tracking.trainers import mute
 
 Saw = Callable[[str], None]
 
@@ -74,6 +75,7 @@ class Fits:
         if self._fitting is not None or self._paused or os.getpid() != self.outbox.pid or _by_hand():
             return False
         guarded(self.project, lambda: self._begin(estimator, method, args, kwargs))
+        self._mute()
         return self._fitting is not None
 
     def ends(self, estimator: Any, error: BaseException | None) -> None:
@@ -81,6 +83,7 @@ class Fits:
         fitting = self._fitting
         if fitting is not None and fitting.estimator is estimator:
             self._fitting = None
+            self._mute()
             guarded(self.project, lambda: self._end(fitting, error))
 
     def cell_ended(self) -> None:
@@ -90,12 +93,18 @@ class Fits:
     def pause(self, by: int) -> None:
         """Count the scopes within which nothing is recorded."""
         self._paused = max(0, self._paused + by)
+        self._mute()
+
+    def _mute(self) -> None:
+        """Have what is trained within a fit, or a cross-validation, make no run of its own."""
+        mute(quiet=self._fitting is not None or self._paused > 0)
 
     def _end_refused(self) -> None:
         """End a fit that began and never ran, because its parameters weren't valid."""
         fitting, estimator = self._fitting, refused()
         if fitting is not None and estimator is fitting.estimator:
             self._fitting = None
+            self._mute()
             guarded(self.project, lambda: self._end(fitting, ValueError("parameters that aren't valid")))
 
     def _begin(self, estimator: Any, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
