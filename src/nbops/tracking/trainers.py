@@ -91,9 +91,7 @@ def _without_plots(flavor: ModuleType) -> None:
 def _replaced(code: Any) -> Any:
     if code.co_name == "log_feature_importance_plot":
         return _drawing_nothing(code)
-    return code.replace(
-        co_consts=tuple(_replaced(part) if inspect.iscode(part) else part for part in code.co_consts)
-    )
+    return code.replace(co_consts=tuple(_replaced(part) if inspect.iscode(part) else part for part in code.co_consts))
 
 
 def _drawing_nothing(code: Any) -> Any:

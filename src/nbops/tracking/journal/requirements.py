@@ -6,6 +6,7 @@ their distributions, with the versions of this environment, beside those that ML
 
 from __future__ import annotations
 
+import functools
 import pickletools
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +17,7 @@ from typing import Any
 _KNOWN = frozenset(
     {"__main__", "cloudpickle", "joblib", "numpy", "pandas", "scipy", "sklearn"}
 )  # what these bring is always there
+_EMPTY = b"N."
 _ALWAYS = ("mlflow", "cloudpickle", "numpy", "pandas", "scikit-learn", "scipy")
 
 
@@ -27,18 +29,23 @@ def replace_inference() -> None:
 
 
 def replace_inference_of(applies: Callable[[], bool]) -> None:
-    """Have MLflow ask here for a model's requirements while something applies."""
+    """Have MLflow ask here for a model's requirements, and not compare them with what is installed, while something applies."""
     from mlflow.utils import environment
 
-    infer = environment._infer_requirements
+    infer, compare = environment._infer_requirements, environment.warn_dependency_requirement_mismatches
 
     def ask(model_uri: Any, flavor: str, *args: Any, **kwargs: Any) -> list[str]:
         if not applies():
             inferred: list[str] = infer(model_uri, flavor, *args, **kwargs)
             return inferred
-        return sorted({needed for file in Path(model_uri).rglob("*.pkl") for needed in requirements_of(file.read_bytes())} or requirements_of(b"N."))
+        pickles = [file.read_bytes() for file in Path(model_uri).rglob("*.pkl")]
+        return sorted({needed for model in pickles or [_EMPTY] for needed in requirements_of(model)})
 
-    environment._infer_requirements = ask
+    def warn(model_requirements: list[str]) -> None:
+        if not applies():
+            compare(model_requirements)
+
+    environment._infer_requirements, environment.warn_dependency_requirement_mismatches = ask, warn
 
 
 def requirements_of(model: bytes) -> list[str]:
@@ -52,10 +59,15 @@ def requirements_of(model: bytes) -> list[str]:
     pinned = []
     for name in sorted(needed, key=str.lower):
         try:
-            pinned.append(f"{name}=={version(name)}")
+            pinned.append(f"{name}=={_version(name)}")
         except PackageNotFoundError:
             continue
     return pinned
+
+
+@functools.cache
+def _version(name: str) -> str:
+    return version(name)
 
 
 def modules_of(model: bytes) -> set[str]:
@@ -75,4 +87,4 @@ def modules_of(model: bytes) -> set[str]:
 def _infer(model_uri: Any, flavor: str, *args: Any, **kwargs: Any) -> list[str]:
     path = Path(str(model_uri))
     path = path if path.is_file() else path / "model.pkl"
-    return requirements_of(path.read_bytes() if path.is_file() else b"N.")
+    return requirements_of(path.read_bytes() if path.is_file() else _EMPTY)

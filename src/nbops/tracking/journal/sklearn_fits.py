@@ -111,7 +111,7 @@ class Fits:
         active = active_run()
         started = int(time.time() * 1000)
         fitting = _Fitting(estimator, "", None, False, started)
-        for name, value in _given(method, args, kwargs).items():
+        for name, value in given_to(method, args, kwargs).items():
             self._hold(fitting, name, value)
         if active is not None:
             fitting.run_id, fitting.uri = active
@@ -195,7 +195,7 @@ class Fits:
             self.outbox.write(Update(fitting.run_id, status=status, ended=ended, uri=fitting.uri))
 
 
-def _given(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def given_to(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return X, y and the weights of a call of ``fit``, by MLflow's rule: its first two parameters, whatever their names."""
     found: dict[str, Any] = dict(zip(("X", "y"), args, strict=False))
     if len(args) < 2 or len(args) > 2:

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nbops.tracking.journal import requirements
+from nbops.tracking.failures import guarded
+from nbops.tracking.journal import requirements, training_data
 from nbops.tracking.journal.entries import AnnouncedModel, SavedModel
 from nbops.tracking.journal.outbox import Outbox, current
 
@@ -114,6 +115,8 @@ def _save(cls: Any, flavor: Any, outbox: Outbox, run: Any, given: dict[str, Any]
         auth_policy=passed_on["auth_policy"],
         model_id=model_id,
     )
+    if results := given.get("statsmodels_model"):
+        guarded(outbox.project, lambda: training_data.log_results(run_id, results))
     folder = outbox.spool.folder / f"files-{uuid.uuid4().hex}"
     folder.mkdir(parents=True)
     flavor.save_model(path=os.fspath(folder / "model"), mlflow_model=described, **given)

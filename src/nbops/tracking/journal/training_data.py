@@ -2,7 +2,7 @@
 
 A matrix of XGBoost or a dataset of LightGBM isn't the frame that it was made of, and may have let go of it when it is trained on.
 So the frame and the labels are hashed when it is made, which takes a small part of the time of that, and logged when MLflow
-logs it as training data.
+logs it as training data. Within the ``fit`` of an estimator it's the frames given to that which count.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import inspect
 import sys
 import weakref
 from collections.abc import Callable
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from nbops.tracking.failures import guarded
 from nbops.tracking.journal.outbox import current
+from nbops.tracking.journal.sklearn_fits import foreign_uri, given_to
 from nbops.tracking.schema import DatasetVersion
 
 _MADE_OF = {"xgboost": ("DMatrix", "QuantileDMatrix"), "lightgbm": ("Dataset",)}
 _LOGS = {"xgboost": "_log_xgboost_dataset", "lightgbm": "_log_lightgbm_dataset"}
+_FIT = "fit_mlflow_xgboost_and_lightgbm"  # MLflow's wrapper around it
 _known: weakref.WeakKeyDictionary[Any, list[DatasetVersion]] = weakref.WeakKeyDictionary()
 
 
@@ -37,9 +39,10 @@ def watch(flavor: ModuleType) -> None:
         setattr(flavor, _LOGS[name], _fingerprinting(log))
 
 
-def log(run_id: str, **given: Any) -> None:
-    """Log what a run's model was fitted to."""
-    _log(run_id, [version for name, value in given.items() if (version := _version(name, value))])
+def log_results(run_id: str, results: Any) -> None:
+    """Log what statsmodels' results were estimated from."""
+    data = getattr(getattr(results, "model", None), "data", None)
+    _log(run_id, _versions(getattr(data, "orig_exog", None), getattr(data, "orig_endog", None)))
 
 
 def _hashing(init: Callable[..., None]) -> Callable[..., None]:
@@ -57,8 +60,7 @@ def _hashing(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def _remember(made: Any, given: dict[str, Any]) -> None:
-    versions = [_version("X", given.get("data")), _version("y", given.get("label"))]
-    _known[made] = [version for version in versions if version]
+    _known[made] = _versions(given.get("data"), given.get("label"))
 
 
 def _fingerprinting(log: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,17 +70,32 @@ def _fingerprinting(log: Callable[..., Any]) -> Callable[..., Any]:
 
         run, outbox = mlflow.active_run(), current()
         if context == "train" and run is not None and outbox is not None:
-            guarded(outbox.project, lambda: _log(run.info.run_id, _known.get(made, [])))
+            frame = sys._getframe(1)
+            guarded(outbox.project, lambda: _log(run.info.run_id, _given_to_fit(frame) or _known.get(made, [])))
         return log(made, source, context, *args, **kwargs)
 
     log_both._fingerprints = True  # type: ignore[attr-defined]
     return log_both
 
 
+def _given_to_fit(frame: FrameType | None) -> list[DatasetVersion]:
+    """Return what was given to the ``fit`` of an estimator that is trained above this frame, if there is one."""
+    while frame is not None and frame.f_code.co_name != _FIT:
+        frame = frame.f_back
+    if frame is None:
+        return []
+    found = frame.f_locals
+    given = given_to(found["original"], found["args"], found["kwargs"])
+    return _versions(given.get("X"), given.get("y"))
+
+
+def _versions(X: Any, y: Any) -> list[DatasetVersion]:
+    return [version for version in (_version("X", X), _version("y", y)) if version]
+
+
 def _log(run_id: str, versions: list[DatasetVersion]) -> None:
     from mlflow import MlflowClient
 
-    from nbops.tracking.journal.sklearn_fits import foreign_uri
     from nbops.tracking.store.entities import dataset_input
 
     if versions and foreign_uri() is None:
