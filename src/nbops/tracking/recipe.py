@@ -8,7 +8,7 @@ reached from the cells of a run along these edges; the run's own cells are kept 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from nbops.notebook.normalise import digest
@@ -16,6 +16,7 @@ from nbops.tracking.flow.statements import spans
 from nbops.tracking.recording.records import Cell, SessionLog, Step
 
 _At = tuple[int, int]
+_SHOWN = re.compile(r"(?<![\w.])(?:_\d+|_{1,3}|Out|_oh)(?!\w)")
 _OURS = re.compile(r"\s*%(?:(?:re|un)?load_ext\s+nbops|nbops)\b")
 
 
@@ -37,6 +38,8 @@ class Piece:
         Whether the run was made here.
     failed
         Whether a kept statement raised an exception, and has to do so again.
+    shown
+        The number of what it showed, where a later statement asks for that by number (``Out[5]``, ``_5``).
     """
 
     seq: int
@@ -45,6 +48,7 @@ class Piece:
     whole: bool
     target: bool = False
     failed: bool = False
+    shown: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +69,27 @@ def recipe_of(log: SessionLog, targets: Collection[int]) -> Recipe:
     """Return the recipe of the cells executed as numbers `targets`."""
     cells = {cell.start.seq: cell for cell in log.cells}
     kept = _reached(cells, targets)
-    pieces = (_piece(cells[seq], kept[seq], seq in targets) for seq in sorted(kept))
+    asked = _asked((cells[seq], kept[seq]) for seq in kept)
+    pieces = (_piece(cells[seq], kept[seq], seq in targets, asked) for seq in sorted(kept))
     return Recipe(log.session.session, log.session.notebook, tuple(piece for piece in pieces if piece.source.strip()))
 
 
 def history_of(log: SessionLog, targets: Collection[int]) -> Recipe:
     """Return all that was executed up to the last of `targets`."""
     last = max(targets, default=0)
+    executed = [cell for cell in log.cells if cell.start.seq <= last]
+    asked = _asked((cell, None) for cell in executed)
     pieces = tuple(
-        Piece(cell.start.seq, cell.start.cell_id, cell.start.source, True, cell.start.seq in targets, _failed(cell))
-        for cell in log.cells
-        if cell.start.seq <= last
+        Piece(
+            cell.start.seq,
+            cell.start.cell_id,
+            cell.start.source,
+            True,
+            cell.start.seq in targets,
+            _failed(cell),
+            _number(cell, asked),
+        )
+        for cell in executed
     )
     return Recipe(log.session.session, log.session.notebook, pieces)
 
@@ -142,11 +156,12 @@ def _steps(cells: dict[int, Cell]) -> Iterator[tuple[_At, Step]]:
             yield (seq, index), step
 
 
-def _piece(cell: Cell, kept: set[int] | None, target: bool) -> Piece:
+def _piece(cell: Cell, kept: set[int] | None, target: bool, asked: Collection[str]) -> Piece:
     start, end = cell.start, cell.end
     steps = end.steps if end else []
+    shown = _number(cell, asked)
     if kept is None or (steps and len(kept) == len(steps) and not _stopped(cell)):
-        return Piece(start.seq, start.cell_id, _without_ours(start.source), True, target, _failed(cell))
+        return Piece(start.seq, start.cell_id, _without_ours(start.source), True, target, _failed(cell), shown)
     lines = start.source.split("\n")
     known = spans(start.source, start.expanded)
     texts: list[str] = []
@@ -161,7 +176,28 @@ def _piece(cell: Cell, kept: set[int] | None, target: bool) -> Piece:
         else:
             texts.append("\n".join(lines[step.first - 1 : step.last]))
     source = _without_ours("\n".join(texts))
-    return Piece(start.seq, start.cell_id, source, False, target, any(steps[index].failed for index in kept))
+    if asked and max(kept) < len(steps) - 1 and not source.endswith(";"):
+        source += ";"  # it wasn't the last, whose value is shown, and must not become what `_` is
+    return Piece(start.seq, start.cell_id, source, False, target, any(steps[index].failed for index in kept), shown)
+
+
+def _asked(kept: Iterable[tuple[Cell, set[int] | None]]) -> set[str]:
+    """Return by which names the kept statements ask for what cells showed."""
+    found: set[str] = set()
+    for cell, chosen in kept:
+        steps = cell.end.steps if cell.end else []
+        for index, step in enumerate(steps):
+            if chosen is None or index in chosen:
+                found.update(name for name in step.names if _SHOWN.fullmatch(name))
+        if not steps:
+            found.update(_SHOWN.findall(cell.start.source))
+    return found
+
+
+def _number(cell: Cell, asked: Collection[str]) -> int | None:
+    """Return the number of what a cell showed, where any is asked for by number."""
+    numbered = any(name.strip("_") for name in asked)
+    return cell.start.order if numbered and cell.end is not None and cell.end.result is not None else None
 
 
 def _without_ours(source: str) -> str:

@@ -67,11 +67,11 @@ def executed(cells: list[str] | tuple[str, ...], folder: Path, failures: Failure
         records = []
         for seq, source in enumerate(cells, 1):
             flow.begin(seq, source)
-            told = shell.run_cell(source)
+            told = shell.run_cell(source, store_history=True)
             steps = flow.end()
-            records.append(
-                Cell(Start(seq, None, source, 0.0), End(seq, "ok" if told.success else "error", 0.0, steps=steps))
-            )
+            shown = None if told.result is None else type(told.result).__name__
+            start = Start(seq, None, source, 0.0, order=seq)
+            records.append(Cell(start, End(seq, "ok" if told.success else "error", 0.0, result=shown, steps=steps)))
         flow.stop()
         return SessionLog(Session("flow", 0, 0.0, 0.0), records), shell.user_ns
 
@@ -81,7 +81,8 @@ def replayed(recipe: Recipe, folder: Path) -> dict[str, Any]:
     with _World(folder):
         shell = new_shell()
         for piece in recipe.pieces:
-            shell.run_cell(piece.source)
+            shell.execution_count = piece.shown or shell.execution_count
+            shell.run_cell(piece.source, store_history=True)
         return dict(shell.user_ns)
 
 

@@ -31,6 +31,7 @@ _QUIET = frozenset({"print", "len", "type", "isinstance", "issubclass", "repr", 
 _REFCOUNTS = frozenset(
     {"getrefcount", "get_referrers", "get_referents", "get_objects", "getweakrefcount", "getweakrefs"}
 )
+_OUTPUTS = frozenset({"Out", "_oh"})
 _LITERALS = (ast.Constant, ast.Name, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.expr_context)
 
 
@@ -50,6 +51,8 @@ class Plan:
         Chains such as ``("pd", "DataFrame", "area")`` that are assigned through.
     thrown
         Roots of calls whose result is thrown away.
+    shown
+        Numbers of outputs that it reads as ``Out[5]``, as the names that they have too: ``_5``.
     """
 
     reads: set[str] = field(default_factory=set)
@@ -60,6 +63,7 @@ class Plan:
     texts: set[str] = field(default_factory=set)
     stores: list[tuple[str, ...]] = field(default_factory=list)
     thrown: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
     values: set[str] = field(default_factory=set)
     magic: str = ""
@@ -83,6 +87,8 @@ def plan_of(node: ast.stmt) -> Plan:
         _plan_magic(plan, magic)
     names = _names_now(node)
     plan.reads |= names.used
+    if plan.shown:
+        plan.reads -= _OUTPUTS
     plan.changed |= names.changed
     plan.binds |= set(_surely_bound(node))
     plan.perhaps |= names.defined - plan.binds
@@ -94,6 +100,7 @@ def plan_of(node: ast.stmt) -> Plan:
     plan.quiet = _is_quiet(node)
     plan.seeds = _is_seed(node)
     plan.counts_references = bool(plan.attributes & _REFCOUNTS)
+    plan.ours = plan.ours or _sets_number(node)
     return plan
 
 
@@ -141,10 +148,12 @@ def _stored(target: ast.AST) -> Iterator[str]:
 def _survey(plan: Plan, body: Iterable[ast.AST]) -> None:
     namespaces: list[ast.AST] = []
     single: set[int] = set()
+    outputs = 0
     for node in _walk(body):
         kind = type(node)
         if kind is ast.Name:
             plan.shell = plan.shell or node.id == "get_ipython"
+            outputs += node.id in _OUTPUTS
         elif kind is ast.Attribute:
             plan.attributes.add(node.attr)
             if type(node.ctx) is not ast.Load and (chain := _chain(node)):
@@ -157,6 +166,9 @@ def _survey(plan: Plan, body: Iterable[ast.AST]) -> None:
             if _reads_one_global(node):
                 single.add(id(node.value))
                 plan.reads.add(node.slice.value)
+            elif (number := _output_number(node)) is not None:
+                outputs -= 1
+                plan.shown.add(f"_{number}")
         elif kind is ast.Constant:
             if type(node.value) is str:
                 plan.texts.add(node.value)
@@ -166,6 +178,8 @@ def _survey(plan: Plan, body: Iterable[ast.AST]) -> None:
                 namespaces.append(node)
         elif kind is ast.Expr and isinstance(node.value, ast.Call | ast.Await):
             plan.thrown.add(root_name(node.value.value if isinstance(node.value, ast.Await) else node.value) or "")
+    if outputs:
+        plan.shown.clear()  # other uses of `Out` may read any of them
     if "__main__" in plan.texts or any(id(node) not in single for node in namespaces):
         plan.everything = True
 
@@ -206,6 +220,24 @@ def _reads_one_global(node: ast.AST) -> bool:
         and isinstance(node.slice, ast.Constant)
         and isinstance(node.slice.value, str)
     )
+
+
+def _output_number(node: ast.Subscript) -> int | None:
+    """Return 5 for a reading of ``Out[5]``."""
+    number = node.slice.value if isinstance(node.slice, ast.Constant) else None
+    named = isinstance(node.value, ast.Name) and node.value.id in _OUTPUTS and isinstance(node.ctx, ast.Load)
+    return number if named and type(number) is int else None
+
+
+def _sets_number(node: ast.stmt) -> bool:
+    """Whether the statement does nothing but number the next cell, as a restored notebook does."""
+    match node:
+        case ast.Assign(
+            targets=[ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython")), attr="execution_count")],
+            value=ast.Constant(),
+        ):
+            return True
+    return False
 
 
 def _chain(node: ast.AST) -> tuple[str, ...] | None:

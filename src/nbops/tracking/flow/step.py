@@ -33,6 +33,7 @@ _LASTING_MAGICS = frozenset(
 )
 _OPTIONS = frozenset({"set_option", "reset_option", "option_context", "options"})
 _SHOWN = re.compile(r"_\d*$|__$|___$|Out$|_oh$")
+_NUMBERED = re.compile(r"_\d+$")
 _PLAIN = (bool, int, float, str, type(None))
 _MOST_CODES = 300
 _MOST_FILES = 200
@@ -72,7 +73,9 @@ class RunningStep:
             flow.randomness.look()
         if plan.counts_references:
             flow.ledger.let_go()
-        names = set(plan.reads)
+        names = plan.reads | plan.shown
+        if plan.shown:
+            self.needs.update(flow.ledger.writers_of(self.namespace.get("Out")))
         names.update(word for word in plan.words if word in self.namespace)
         if self._everything:
             names.update(name for name in self.namespace if is_users(name) and not _SHOWN.match(name))
@@ -213,6 +216,10 @@ class RunningStep:
 
     def _write_names(self, bound: set[str], deleted: set[str], failed: bool) -> None:
         ledger, plan, mine = self.flow.ledger, self.plan, frozenset((self.at,))
+        if any(_NUMBERED.match(name) for name in bound):  # it showed a value: what was shown before moves on
+            for name, earlier in (("___", "__"), ("__", "_")):
+                ledger.names[name] = ledger.names.get(earlier, frozenset()) | mine
+            bound = bound - {"__", "___"}
         sure = bound | deleted | (set() if failed else plan.binds)
         dotted = plan.imports and plan.perhaps
         for name in sure:

@@ -2,7 +2,7 @@
 
 Each piece becomes a code cell under its cell's id (a second execution of one cell gets a number after it). Markdown
 stands where it stood: before the code cell that it came before in the notebook's file, at that cell's first
-appearance. Which file: the one on disk, or the one of the run's commit, whichever knows more of the pieces.
+appearance. Where a later piece asks for an output by its number (``Out[5]``), the cell that showed it is numbered as it was. Which file: the one on disk, or the one of the run's commit, whichever knows more of the pieces.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from nbops.notebook.normalise import normalise
 from nbops.tracking.recipe import Piece
 
 RAISES = "raises-exception"
+NUMBER_ID = "nbops-out-"
 _GENERATED_TAGS = frozenset({RAISES, "papermill-error-cell-tag"})
 _NO_ID = re.compile(r"[^a-zA-Z0-9_-]+")
 _LONGEST_ID = 64
@@ -61,6 +62,8 @@ def lay_out(
     for count, piece in enumerate(pieces, 1):
         position = words.position(piece)
         cells += words.before(position, taken)
+        if piece.shown is not None:
+            cells.append(_numbering(piece.shown, taken))
         cell: dict[str, Any] = {
             "cell_type": "code",
             "id": _own_id(piece, taken),
@@ -75,6 +78,19 @@ def lay_out(
     if source and "kernelspec" in source.content["metadata"]:
         made.content["metadata"]["kernelspec"] = source.content["metadata"]["kernelspec"]
     return made
+
+
+def piece_ids(notebook: Document) -> list[str]:
+    """Return the ids of a notebook's code cells that are pieces, in their order."""
+    return [cell.id for cell in notebook.code_cells if not cell.id.startswith(NUMBER_ID)]
+
+
+def _numbering(number: int, taken: set[str]) -> dict[str, Any]:
+    name = f"{NUMBER_ID}{number}"
+    taken.add(name)
+    source = f"get_ipython().execution_count = {number}  # what the next cell shows is Out[{number}], as it was"
+    metadata = {"jupyter": {"source_hidden": True}, "tags": ["nbops"]}
+    return {"cell_type": "code", "id": name, "source": source, "metadata": metadata}
 
 
 def loads_nbops(source: str) -> bool:

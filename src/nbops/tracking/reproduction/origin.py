@@ -123,6 +123,7 @@ def decode_recipe(content: Mapping[str, Any], where: str = RECIPE_ARTIFACT) -> R
                 bool(piece.get("whole", True)),
                 bool(piece.get("target")),
                 bool(piece.get("failed")),
+                piece.get("shown"),
             )
             for piece in content["pieces"]
         )

@@ -24,7 +24,7 @@ from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.redaction.notebooks import redact_notebook
 from nbops.tracking.reproduction import guard, kernels
 from nbops.tracking.reproduction.judge import Check, Evidence, checks
-from nbops.tracking.reproduction.layout import lay_out, sources_of
+from nbops.tracking.reproduction.layout import lay_out, piece_ids, sources_of
 from nbops.tracking.reproduction.origin import Origin, origin_of
 from nbops.tracking.reproduction.places import recorded_root
 from nbops.tracking.reproduction.replay import PROBE_ID, Replayed, keep_records, probe, probed, replay, shown_as
@@ -209,7 +209,7 @@ def _compare(
     scratch: Scratch,
     tolerance: Tolerance,
 ) -> tuple[list[Check], str | None]:
-    positions = {cell.id: at for at, cell in enumerate(notebook.code_cells, 1) if cell.id != PROBE_ID}
+    positions = {name: at for at, name in enumerate(piece_ids(notebook), 1) if name != PROBE_ID}
     cells: dict[int, Cell] = {}
     for cell in replayed.log.cells if replayed.log else ():
         if cell.start.cell_id in positions:
@@ -243,7 +243,7 @@ def _places(store: Store, scratch: Scratch) -> Mapping[str, str]:
 
 def _stopped(origin: Origin, notebook: Document, replayed: Replayed) -> Check:
     """Return where and why a replay ended before its last cell."""
-    ids = [cell.id for cell in notebook.code_cells]
+    ids = piece_ids(notebook)
     for cell in replayed.executed.cells if replayed.executed else ():
         told: Mapping[str, Any] = cell["metadata"].get("nbops", {})
         if told.get("status") in _FAILED and cell["id"] in ids:
