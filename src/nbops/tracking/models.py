@@ -1,8 +1,9 @@
 """Trained models in a notebook's variables: found by what they can do, told apart by the hash of their content.
 
-The hash of an estimator is taken of its pickle while it is written, so that a large model isn't copied. Pickle writes an object
-that it has met before as a reference, and which objects are one depends on how they came about: without references, equal
-models have equal pickles. What isn't an estimator (a booster, a network, statsmodels' results) is hashed by what it has learned.
+The hash of an estimator is taken of its pickle while it is written, so that a large model isn't copied. Pickle writes an
+object that it has met before as a reference, and which objects are one depends on how they came about: without references,
+equal models have equal pickles. What isn't an estimator (a booster, a network, statsmodels' results) is hashed by what it has
+learned.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Libraries that train, other than scikit-learn: each gets MLflow's own autologging when it's imported.
 
-Only what was imported is switched on, and only what the user hasn't switched on or off by hand; a later ``mlflow.autolog()`` of
-theirs takes over. MLflow's wrappers stay where they are while recording is paused, and ask each time whether they're on. What
-they log goes through the project's journal, models too (`journal.trained_models`).
+Only what was imported is switched on, and only what the user hasn't switched on or off by hand; a later
+``mlflow.autolog()`` of theirs takes over. MLflow's wrappers stay where they are while recording is paused, and ask each time
+whether they're on. What they log goes through the project's journal, models too (`journal.trained_models`).
 """
 
 from __future__ import annotations
@@ -36,9 +36,19 @@ class Trainers:
 
     def __init__(self) -> None:
         self._ours: dict[str, dict[str, Any]] = {}
+        self._begun: set[str] = set()
 
     def switch_on(self, name: str) -> None:
         """Log what this library trains, unless the user decided on it."""
+        if FLAVORS[name] in self._begun:  # MLflow's flavor imports a second library of its own
+            return
+        self._begun.add(FLAVORS[name])
+        try:
+            self._switch_on(name)
+        finally:
+            self._begun.discard(FLAVORS[name])
+
+    def _switch_on(self, name: str) -> None:
         from mlflow.utils import autologging_utils
 
         from nbops.tracking import trimmed_autolog
@@ -73,7 +83,7 @@ class Trainers:
 
 def mute(*, quiet: bool) -> None:
     """Have MLflow's autologging overlook what is trained within a fit that is recorded as a whole."""
-    utils = sys.modules.get("mlflow.utils.autologging_utils")
+    utils: Any = sys.modules.get("mlflow.utils.autologging_utils")
     if utils is not None:
         utils._AUTOLOGGING_GLOBALLY_DISABLED = quiet
 

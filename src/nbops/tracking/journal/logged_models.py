@@ -42,15 +42,13 @@ class ModelReplay:
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-        with replayed.within(client.get_run(run_id), self._real.uri(None), entry.tags):
-            with giving_id(entry.model_id.removeprefix("m-")):
-                made = _create_logged_model(
-                    name=entry.name,
-                    source_run_id=run_id,
-                    params=params,
-                    model_type=entry.model_type if isinstance(entry, AnnouncedModel) else entry.given.get("model_type"),
-                    flavor=entry.flavor,
-                )
+        model_type = entry.model_type if isinstance(entry, AnnouncedModel) else entry.given.get("model_type")
+        hexadecimal = entry.model_id.removeprefix("m-")
+        run = client.get_run(run_id)
+        with replayed.within(run, self._real.uri(None), entry.tags), giving_id(hexadecimal):
+            made = _create_logged_model(
+                name=entry.name, source_run_id=run_id, params=params, model_type=model_type, flavor=entry.flavor
+            )
         self._real.note(entry.model_id, made.model_id)
         return str(made.model_id)
 

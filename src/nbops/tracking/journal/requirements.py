@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import pickletools
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def replace_inference() -> None:
 
 
 def replace_inference_of(applies: Callable[[], bool]) -> None:
-    """Have MLflow ask here for a model's requirements, and not compare them with what is installed, while something applies."""
+    """Have MLflow ask here for a model's requirements, and compare them with nothing, while something applies."""
     from mlflow.utils import environment
 
     infer, compare = environment._infer_requirements, environment.warn_dependency_requirement_mismatches

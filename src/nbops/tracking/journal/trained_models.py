@@ -2,8 +2,9 @@
 
 MLflow's ``log_model`` asks the store a dozen times and infers requirements by loading the model in a process of its own.
 Within autologging, and only where it logs through our store, ``Model.log`` saves the model into the spool, which takes
-milliseconds, and journals its other arguments: the worker (`logged_models`) calls MLflow's own with these and the saved files.
-A model that is announced before its training (``_create_logged_model``) gets its id here. What a user logs by hand isn't touched.
+milliseconds, and journals its other arguments: the worker (`logged_models`) calls MLflow's own with these and the files.
+A model that is announced before its training (``_create_logged_model``) gets its id here. What a user logs by hand isn't
+touched.
 """
 
 from __future__ import annotations

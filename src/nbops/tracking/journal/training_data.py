@@ -1,8 +1,8 @@
 """What XGBoost, LightGBM and statsmodels are trained on, with nbops' fingerprint beside MLflow's digest.
 
-A matrix of XGBoost or a dataset of LightGBM isn't the frame that it was made of, and may have let go of it when it is trained on.
-So the frame and the labels are hashed when it is made, which takes a small part of the time of that, and logged when MLflow
-logs it as training data. Within the ``fit`` of an estimator it's the frames given to that which count.
+A matrix of XGBoost or a dataset of LightGBM isn't the frame that it was made of, and may have let go of it when it is trained
+on. So the frame and the labels are hashed when it is made, which takes a small part of the time of that, and logged when
+MLflow logs it as training data. Within the ``fit`` of an estimator it's the frames given to that which count.
 """
 
 from __future__ import annotations
