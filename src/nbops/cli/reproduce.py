@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nbops.cli import tables
+from nbops.cli import progress, tables
 from nbops.project import Project
 from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.store import Store
@@ -64,7 +61,7 @@ def command(
 
     store = Store(Project.find(project), say=lambda text: click.echo(text, err=True))
     close_dead(store)
-    with _progress() as shown:
+    with progress.cells() as shown:
         made = reproduce(
             store,
             run,
@@ -81,30 +78,6 @@ def command(
     else:
         _print(made, Tolerance(exact, tolerance).said())
     return int(made.verdict == "differs" or (strict and made.verdict != "reproduced"))
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show which cell runs: a bar on a terminal, a line for every tenth of the cells elsewhere."""
-    if not sys.stderr.isatty():
-        told = -1
-
-        def tell(count: int, total: int) -> None:
-            nonlocal told
-            tenth = 10 * count // max(total, 1)
-            if tenth != told:
-                told = tenth
-                click.echo(f"cell {count} of {total}", err=True)
-
-        yield tell
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("cells", total=None)
-        yield lambda count, total: bar.update(task, completed=count, total=total)
 
 
 def _print(made: Reproduction, tolerance: str) -> None:

@@ -82,7 +82,7 @@ class LabService:
         """Return the newest runs."""
         if not self._store(place.project).exists:
             return RunPage(runs=[], more=False)
-        found = self._opened(place.project).runs(limit=limit + 1)
+        found = self._opened(place.project).runs(limit=limit + 1, made_again=False)
         return RunPage(runs=found[:limit], more=len(found) > limit)
 
     def run(self, place: Place, ref: str) -> RunDetail:

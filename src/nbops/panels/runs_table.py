@@ -61,7 +61,7 @@ class RunsTable(anywidget.AnyWidget):  # type: ignore[misc]
         project = self._store.project
         problem: dict[str, str] | None = None
         try:
-            self.runs = self._store.runs(limit=self._limit) if self._store.exists else []
+            self.runs = self._store.runs(limit=self._limit, made_again=False) if self._store.exists else []
         except NbopsError as error:
             problem = {"message": error.message, "where": error.where, "remedy": error.remedy}
         self._asked = time.monotonic()

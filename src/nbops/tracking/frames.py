@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Place = Project | Path | str | None
 
 
-def runs(*, where: str = "", limit: int = 100, project: Place = None) -> pd.DataFrame:
+def runs(*, where: str = "", limit: int = 100, made_again: bool = False, project: Place = None) -> pd.DataFrame:
     """Return runs, newest first, one a row, indexed by run id.
 
     Parameters
@@ -39,6 +39,8 @@ def runs(*, where: str = "", limit: int = 100, project: Place = None) -> pd.Data
         A filter in MLflow's search syntax, such as ``metrics.auc > 0.7``.
     limit
         At most so many.
+    made_again
+        Whether to list what `reproduce` made, too.
     project
         A project or a folder in one; by default the working directory's.
 
@@ -50,7 +52,7 @@ def runs(*, where: str = "", limit: int = 100, project: Place = None) -> pd.Data
     """
     import pandas as pd
 
-    found = _store(project).runs(limit=limit, where=where)
+    found = _store(project).runs(limit=limit, where=where, made_again=made_again)
     table = pd.DataFrame([_row(run) for run in found], index=pd.Index([run.run_id for run in found], name="run_id"))
     if len(table):
         table["started"] = pd.to_datetime(table["started"], unit="s", utc=True)

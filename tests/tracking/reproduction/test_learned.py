@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -51,3 +53,10 @@ def test_other_settings_and_shapes_differ() -> None:
     assert compare_states(models()[1], models(fit_intercept=False)[1], Tolerance()).level == "differs"
     assert compare_states({"coef_": X}, {"coef_": X[:, :2]}, Tolerance()).before == "shape (80, 3)"
     assert compare_states({"a": 1}, {"b": 1}, Tolerance()).level == "differs"
+
+
+def test_an_address_in_a_model_is_not_learned() -> None:
+    texts = ["a rocket in orbit", "the late goal"]
+    one, other = (make_pipeline(TfidfVectorizer(), MultinomialNB()).fit(texts, [0, 1]) for _ in range(2))
+    other[0]._stop_words_id = one[0]._stop_words_id + 1_000_000
+    assert compare_states(one, other, Tolerance()).level == "same"

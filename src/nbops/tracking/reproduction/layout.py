@@ -2,7 +2,8 @@
 
 Each piece becomes a code cell under its cell's id (a second execution of one cell gets a number after it). Markdown
 stands where it stood: before the code cell that it came before in the notebook's file, at that cell's first
-appearance. Where a later piece asks for an output by its number (``Out[5]``), the cell that showed it is numbered as it was. Which file: the one on disk, or the one of the run's commit, whichever knows more of the pieces.
+appearance. Where a later piece asks for an output by its number (``Out[5]``), the cell that showed it is numbered as it
+was. Which file: the one on disk, or the one of the run's commit, whichever knows more of the pieces.
 """
 
 from __future__ import annotations

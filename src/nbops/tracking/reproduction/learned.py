@@ -8,6 +8,7 @@ don't count.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _DEEPEST = 30
 _MOST = 200_000
 _TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time", "refit_time_")
+# scikit-learn's vectorisers keep the address of their stop words
+_ADDRESS = re.compile(r"_\w*_id$")
 _Pair = tuple[str, Any, Any]
 
 
@@ -89,7 +92,7 @@ def _pairs(name: str, old: Any, new: Any, depth: int) -> Iterator[_Pair]:
         yield name, old, new
         return
     for key in [*inner_old, *(key for key in inner_new if key not in inner_old)]:
-        if measures_machine(str(key)) or key in _TIMES:
+        if measures_machine(str(key)) or key in _TIMES or _ADDRESS.match(str(key)):
             continue
         yield from _pairs(
             f"{name}.{key}" if name else str(key), inner_old.get(key, _NOTHING), inner_new.get(key, _NOTHING), depth + 1

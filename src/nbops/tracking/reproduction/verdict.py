@@ -78,11 +78,11 @@ class Reproduction:
 
     def said(self) -> str:
         """Return the verdict in a sentence."""
-        if self.first is None:
+        check = self.first or next((one for one in self.checks if one.counts and one.level == self.verdict), None)
+        if check is None:
             return self.verdict
-        check = self.first
         cell = f"cell {check.position}" + (f" ({check.cell_id})" if check.cell_id else "") if check.position else "it"
-        text = f"differs, here: {cell}, {check.kind} {check.name}: {check.before or '-'} → {check.after or '-'}"
+        text = f"{self.verdict}, here: {cell}, {check.kind} {check.name}: {check.before or '-'} → {check.after or '-'}"
         sign = first_seen(self.checks, check)
         return f"{text}; seen first in cell {sign.position}, {sign.kind} {sign.name}" if sign else text
 
