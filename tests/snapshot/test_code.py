@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nbops.snapshot.code import Cell, capture, loaded_modules
-from nbops.snapshot.worktree import Repository
+from nbops.snapshot.worktree import Repository, Status
 
 
 def _git(folder: Path, *arguments: str) -> None:
@@ -109,8 +109,27 @@ def test_git_gets_no_more_than_its_time(tmp_path: Path, monkeypatch: pytest.Monk
     began = time.monotonic()
     repository = Repository(tmp_path, seconds=0.5)
     assert repository.line("rev-parse", "HEAD") is None
-    assert repository.difference() == ""
+    assert repository.difference(Status("abc", "trunk", ("? new.py",))) == ""
     assert time.monotonic() - began < 5
+
+
+def test_a_difference_follows_every_write(tmp_path: Path) -> None:
+    _git(tmp_path, "init", "-q", "-b", "trunk")
+    (tmp_path / "one.py").write_text("x = 1\n", encoding="utf-8")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "-qm", "first")
+    seen = []
+    for text in ("x = 2\n", "x = 3\n", "x = 1\n"):
+        (tmp_path / "one.py").write_text(text, encoding="utf-8")
+        seen.append(capture(tmp_path, ()).diff)
+        assert capture(tmp_path, ()).diff == seen[-1]
+    os.utime(tmp_path / "one.py", (1, 1))
+    (tmp_path / "new.py").write_text("y = 1\n", encoding="utf-8")
+    os.utime(tmp_path / "new.py", (1, 1))
+    assert "+y = 1" in capture(tmp_path, ()).diff
+    (tmp_path / "new.py").write_text("y = 2\n", encoding="utf-8")
+    assert "+y = 2" in capture(tmp_path, ()).diff
+    assert ["+x = 2" in seen[0], "+x = 3" in seen[1], seen[2]] == [True, True, ""]
 
 
 def test_the_modules_that_cells_import_count(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from nbops.notebook.normalise import short_digest
 from nbops.snapshot.environment import is_site_package
 from nbops.snapshot.worktree import Repository
 
+_foreign: set[str] = set()  # names of modules that no project has: nearly all of some thousands
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -73,11 +75,9 @@ def capture(root: Path, cells: Sequence[Cell], *, folder: Path | None = None) ->
         The notebook's folder, which imports start from; by default the project's.
     """
     repository = Repository(root)
-    commit = repository.line("rev-parse", "HEAD")
-    branch = repository.line("symbolic-ref", "--short", "-q", "HEAD")
-    diff = repository.difference() if commit else ""
+    status = repository.status()
     modules = modules_of((cell.source for cell in cells), root, folder)
-    return Code(commit, branch, diff, tuple(cells), modules)
+    return Code(status.commit, status.branch, repository.difference(status), tuple(cells), modules)
 
 
 def modules_of(sources: Iterable[str], root: Path, folder: Path | None = None) -> dict[str, str]:
@@ -88,11 +88,15 @@ def modules_of(sources: Iterable[str], root: Path, folder: Path | None = None) -
 def loaded_modules(root: Path) -> dict[str, str]:
     """Return the digest of each of the project's modules that this process has imported, by name."""
     top = f"{root.resolve()}/"
+    _foreign.intersection_update(sys.modules)
     found: dict[str, Path] = {}
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and file.startswith(top) and file.endswith(".py") and not is_site_package(file):
-            found[name] = Path(file)
+    for name in sys.modules.keys() - _foreign:
+        file = getattr(sys.modules.get(name), "__dict__", {}).get("__file__")
+        if type(file) is str and file.endswith(".py") and "/site-packages/" not in file:
+            if file.startswith(top) and not is_site_package(file):
+                found[name] = Path(file)
+        else:
+            _foreign.add(name)
     return _digests(found)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,13 +17,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from packaging.utils import canonicalize_name
-
 _Stamp = tuple[tuple[str, int], ...]
 
 
 LOCAL = "local project"
 EDITABLE = "local project (editable)"
+_SEPARATORS = re.compile(r"[-_.]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ _kept: tuple[_Stamp, Installed] | None = None
 
 
 def installed() -> Installed:
-    """Return the distributions on ``sys.path``; the first on the path wins."""
+    """Return the distributions on ``sys.path``, the same object until they change; the first on the path wins."""
     global _kept
     stamp = _stamp()
     if _kept is None or _kept[0] != stamp:
@@ -67,6 +67,11 @@ def installed() -> Installed:
                         direct[name] = found
         _kept = stamp, Installed(versions, direct)
     return _kept[1]
+
+
+def canonical(name: str) -> str:
+    """Return a distribution's name as all tools compare it (PEP 503); `packaging` takes 30 ms to import."""
+    return _SEPARATORS.sub("-", name).lower()
 
 
 def requirement(name: str, version: str, where: str | None) -> str:
@@ -98,7 +103,7 @@ def _scan(folder: str) -> Iterator[tuple[str, str, str]]:
         stem, dot, ending = entry.name.rpartition(".")
         if dot and ending in ("dist-info", "egg-info") and "-" in stem:
             name, version = stem.split("-")[:2]
-            yield canonicalize_name(name), version, entry.path
+            yield canonical(name), version, entry.path
 
 
 def _direct(folder: str) -> str | None:

@@ -14,14 +14,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
-
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from typing import TYPE_CHECKING
 
 from nbops.snapshot import distributions as found
 from nbops.snapshot import settings
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +114,19 @@ def distributions_for(modules: Iterable[str]) -> dict[str, str]:
     ]
     versions: dict[str, str] = {}
     while waiting:
-        name = canonicalize_name(waiting.pop())
-        if name in versions or (found := _distribution(name)) is None:
+        name = found.canonical(waiting.pop())
+        if name in versions or (known := _distribution(name)) is None:
             continue
-        versions[name] = found.version
-        waiting.extend(_requirements(found))
+        versions[name] = known.version
+        waiting.extend(_requirements(known))
     return dict(sorted(versions.items()))
 
 
 @lru_cache(maxsize=1)
 def module_distributions() -> Mapping[str, list[str]]:
     """Return the distributions that provide each top-level module, kept for as long as the process lives."""
+    from importlib.metadata import packages_distributions
+
     return {module: sorted(set(names)) for module, names in packages_distributions().items()}
 
 
@@ -137,14 +139,18 @@ def _release() -> str:
 
 
 def _distribution(name: str) -> Distribution | None:
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
         return distribution(name)
     except PackageNotFoundError:
         return None
 
 
-def _requirements(found: Distribution) -> Iterable[str]:
-    for line in found.requires or ():
+def _requirements(known: Distribution) -> Iterable[str]:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for line in known.requires or ():
         try:
             requirement = Requirement(line)
         except InvalidRequirement:
@@ -153,6 +159,7 @@ def _requirements(found: Distribution) -> Iterable[str]:
             yield requirement.name
 
 
+@lru_cache(maxsize=2000)
 def is_site_package(path: Path | str) -> bool:
     """Whether a module's file belongs to an installed distribution or to Python itself, not to the project."""
     resolved = Path(path).resolve()

@@ -19,14 +19,14 @@ from typing import Any
 
 from nbops.notebook.parameters import INJECTED_ID
 from nbops.project import Project
-from nbops.snapshot import code, environment, hardware
+from nbops.snapshot import code
 from nbops.snapshot.fingerprint import fingerprint_file
 from nbops.tracking import recipe as recipes
 from nbops.tracking.failures import log_failure
 from nbops.tracking.journal import settle
+from nbops.tracking.moment import moment
 from nbops.tracking.recipe import Piece, Recipe
 from nbops.tracking.recording.records import Data, Model, SessionLog, read
-from nbops.tracking.redaction.diffs import redact_diff
 from nbops.tracking.redaction.redact import redact_source
 from nbops.tracking.schema import DatasetVersion
 from nbops.tracking.store import SNAPSHOT_ARTIFACT, Store
@@ -98,23 +98,6 @@ def attach_script(store: Store, run_id: str) -> dict[str, Any]:
     root = store.project.root
     written = _code(root, script.parent if script else root, now, pieces, pieces)
     return _attach(store, run_id, now, written, {"digest": None, "datasets": []}, [])
-
-
-def moment(project: Project) -> dict[str, Any]:
-    """Return what has to be caught while a run is made: the commit, what differs from it, and the environment."""
-    version = code.capture(project.root, ())
-    found = environment.capture()
-    return {
-        "code": {
-            "commit": version.commit,
-            "branch": version.branch,
-            "dirty": version.dirty,
-            "diff": redact_diff(version.diff),
-            "modules": code.loaded_modules(project.root),
-        },
-        "environment": {"digest": found.digest, **_plain(found), "hardware": asdict(hardware.capture())},
-        "lock": found.lock,
-    }
 
 
 def _targets(log: SessionLog, run_id: str, seq: int | None) -> list[int]:
@@ -231,11 +214,6 @@ def _model(made: Sequence[Model]) -> dict[str, Any]:
         {"name": model.name, "kind": model.kind, "digest": model.digest, "bytes": model.size} for model in last.values()
     ]
     return {"digest": _digest([[m["name"], m["digest"]] for m in models]) if models else None, "models": models}
-
-
-def _plain(found: environment.Environment) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(found), default=str))
-    return plain
 
 
 def _experiment(name: str, params: Mapping[str, str], metrics: Mapping[str, float]) -> dict[str, Any]:

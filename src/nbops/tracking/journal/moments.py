@@ -23,7 +23,7 @@ _LOOK = 0.02
 
 def catch(project: Project, spool: Spool) -> str:
     """Catch what a run is made of at this moment, and return the name of the spool's file that says it."""
-    from nbops.tracking.snapshots import moment
+    from nbops.tracking.moment import moment
 
     return spool.put(msgspec.json.encode(moment(project)))
 

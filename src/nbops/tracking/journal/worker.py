@@ -37,7 +37,7 @@ _MIRROR_EVERY = 30.0
 def main(root: str, session: str) -> None:
     """Replay a session's journal."""
     settling.never_here()
-    os.nice(2)
+    os.nice(10)  # the notebook comes first
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
