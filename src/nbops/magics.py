@@ -12,6 +12,7 @@ import ast
 import inspect
 import shlex
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from nbops.errors import NbopsError, TrackingError, nearest
@@ -19,7 +20,7 @@ from nbops.errors import NbopsError, TrackingError, nearest
 if TYPE_CHECKING:
     from nbops.tracking.recording.recorder import Recorder
 
-_CELL_VERBS = ("run", "score", "skip")
+_CELL_VERBS = ("fails", "run", "score", "skip")
 _LINE_VERBS = ("off", "on", "status")
 _FACE = "nbops"
 
@@ -72,6 +73,7 @@ def nbops_magic(shell: Any, line: str, cell: str | None = None) -> Any:
     %%nbops run NAME [-p NAME=VALUE] [-t NAME=VALUE]
                                 run the cell inside a run
     %%nbops skip                run the cell without a record of its code, values and outputs; fits in it make no runs
+    %%nbops fails               run a cell that fails, as it did in a restored run: say how, and go on
     %%nbops score --input NAME --output NAME
                                 run the cell, and take it as how a model is scored
     """
@@ -82,6 +84,9 @@ def nbops_magic(shell: Any, line: str, cell: str | None = None) -> Any:
         if verb == "skip":
             _options("skip", rest)
             return _execute(shell, cell)
+        if verb == "fails":
+            _options("fails", rest)
+            return _let_fail(shell, cell)
         if verb == "run":
             return _run_cell(shell, _options("run", rest), cell)
         if verb == "score":
@@ -160,6 +165,17 @@ def _run_cell(shell: Any, options: argparse.Namespace, cell: str) -> Any:
     _recorder()
     with run(options.name, params=dict(options.param), tags=dict(options.tag)):
         return _execute(shell, cell)
+
+
+def _let_fail(shell: Any, cell: str) -> Any:
+    """Run a cell that failed when it was recorded: what it did before counts, and whoever executes the notebook goes on."""
+    try:
+        return _execute(shell, cell)
+    except NbopsError:
+        raise
+    except Exception as error:  # noqa: BLE001  # it did so before, and nobody handled it then
+        sys.stderr.write("".join(traceback.format_exception_only(error)))
+        return None
 
 
 def _score_cell(shell: Any, options: argparse.Namespace, cell: str) -> Any:

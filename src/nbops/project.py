@@ -89,16 +89,23 @@ class Project:
 
     @property
     def tracking_uri(self) -> str:
-        """The MLflow tracking URI: ``[tracking] uri``, else ``MLFLOW_TRACKING_URI``, else SQLite under ``.nbops/``."""
-        uri = str(self.config.get("tracking", {}).get("uri") or os.environ.get("MLFLOW_TRACKING_URI") or "")
+        """The MLflow tracking URI: ``[tracking] uri``, else ``MLFLOW_TRACKING_URI``, else SQLite under ``.nbops/``.
+
+        A SQLite file in ``nbops.toml`` is relative to the root, whatever folder a notebook works in.
+        """
+        told = str(self._tracking("uri", None) or "")
+        file = Path(told.removeprefix("sqlite:///"))
+        if told.startswith("sqlite:///") and not file.is_absolute() and file.name != ":memory:":
+            return f"sqlite:///{self.root / file}"
+        uri = told or os.environ.get("MLFLOW_TRACKING_URI") or ""
         return uri if uri and not uri.startswith("nbops:") else f"sqlite:///{self.state / 'mlflow.db'}"
 
     @property
     def artifact_root(self) -> str | None:
         """Where artifacts of the default store go; None where the tracking server decides."""
-        configured = self.config.get("tracking", {}).get("artifacts")
+        configured = str(self._tracking("artifacts", None) or "")
         if configured:
-            return str(configured)
+            return configured if ":" in configured else (self.root / configured).absolute().as_uri()
         return (self.state / "artifacts").as_uri() if self.tracking_uri.startswith("sqlite:") else None
 
     @property
@@ -150,6 +157,8 @@ class Project:
     def relative(self, path: Path | str) -> str:
         """Return `path` relative to the root with forward slashes, or absolute when it lies elsewhere."""
         absolute = Path(path).absolute()
+        if ".." in absolute.parts:
+            absolute = _without_climbing(absolute)
         try:
             return absolute.relative_to(self.root).as_posix()
         except ValueError:
@@ -173,6 +182,15 @@ class Project:
     def _wrong(self, key: str, remedy: str) -> ProjectError:
         where = f"{self.root / CONFIG_NAME}, [tracking] {key}"
         return ProjectError(f"{self._tracking(key, None)!r} can't be used", where=where, remedy=remedy)
+
+
+def _without_climbing(path: Path) -> Path:
+    """Return ``a/c`` for ``a/b/../c``, unless a link leads elsewhere from ``a/b``."""
+    plain = Path(os.path.normpath(path))
+    try:
+        return plain if plain.samefile(path) else path
+    except OSError:  # one of them isn't there
+        return path if plain.exists() else plain
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nbops.tracking.flow.tracer import Flow
 
 _LASTING_MAGICS = frozenset(
-    {"load_ext", "reload_ext", "config", "alias", "alias_magic", "autoreload", "macro", "pylab", "gui"}
+    {"load_ext", "reload_ext", "config", "alias", "alias_magic", "autoreload", "macro", "matplotlib", "pylab", "gui"}
 )
 _OPTIONS = frozenset({"set_option", "reset_option", "option_context", "options"})
 _SHOWN = re.compile(r"_\d*$|__$|___$|Out$|_oh$")

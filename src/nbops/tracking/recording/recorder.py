@@ -114,7 +114,8 @@ class Recorder:
         global _of_kernel
         try:
             self._writer = Writer(self.file)
-            self._writer.write(Session.here(self.session, self.notebook, self.stage, self.stage_run))
+            folder = self.project.relative(Path.cwd())
+            self._writer.write(Session.here(self.session, self.notebook, self.stage, self.stage_run, folder))
         except OSError as error:
             raise TrackingError(
                 f"nothing can be recorded: {error.strerror}", where=str(self.file), remedy="make the folder writable"

@@ -22,7 +22,7 @@ FORMAT = 2
 
 
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True, omit_defaults=True):
-    """The first line: which process, on which machine, for which notebook."""
+    """The first line: which process, on which machine, for which notebook, and in which folder it began to record."""
 
     session: str
     pid: int
@@ -33,11 +33,15 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True, omit
     notebook: str | None = None
     stage: str | None = None
     run_id: str | None = None
+    folder: str | None = None
+    process: str = ""
 
     @classmethod
-    def here(cls, session: str, notebook: str | None, stage: str | None, run_id: str | None) -> Session:
+    def here(
+        cls, session: str, notebook: str | None, stage: str | None, run_id: str | None, folder: str | None = None
+    ) -> Session:
         """Return the first line of a session of this process."""
-        from nbops.tracking.recording.resources import process_started
+        from nbops.tracking.recording.resources import process_mark, process_started
 
         return cls(
             session=session,
@@ -48,6 +52,8 @@ class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True, omit
             notebook=notebook,
             stage=stage,
             run_id=run_id,
+            folder=folder,
+            process=process_mark(os.getpid()),
         )
 
 

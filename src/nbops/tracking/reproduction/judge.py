@@ -6,15 +6,17 @@ named. Outputs of cells that didn't make the run don't count for the verdict, bu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from nbops.notebook.parameters import INJECTED_ID, read_parameters
 from nbops.project import Project
+from nbops.snapshot.code import modules_of
 from nbops.snapshot.fingerprint import fingerprint_file
 from nbops.tracking.recording.records import Cell, Data
-from nbops.tracking.reproduction.inputs import datasets_of
+from nbops.tracking.reproduction.inputs import datasets_of, state_of
 from nbops.tracking.reproduction.learned import compare_learned
 from nbops.tracking.reproduction.origin import Origin
 from nbops.tracking.reproduction.outputs import compare_outputs
@@ -24,6 +26,7 @@ from nbops.tracking.store import Store
 
 Kind = Literal["input", "cell", "param", "model", "metric", "output"]
 _RANK: dict[Kind, int] = {"input": 0, "cell": 1, "param": 2, "model": 3, "metric": 4, "output": 5}
+_GONE = "there is no such file"
 _NEW = "the run has none, so it doesn't count"
 _MACHINE = "measures the machine, so it doesn't count"
 
@@ -100,7 +103,7 @@ class Evidence:
 
 def checks(evidence: Evidence, tolerance: Tolerance) -> list[Check]:
     """Return all comparisons, in the order in which what differs is named."""
-    found: list[Check] = [*_inputs(evidence), *_cells(evidence), *_outputs(evidence, tolerance)]
+    found: list[Check] = [*_inputs(evidence), *_modules(evidence), *_cells(evidence), *_outputs(evidence, tolerance)]
     if evidence.run:
         found += _params(evidence, evidence.run)
         found += _models(evidence, evidence.run, tolerance)
@@ -115,7 +118,7 @@ def first_differing(found: Sequence[Check]) -> Check | None:
 
 def first_seen(found: Sequence[Check], first: Check) -> Check | None:
     """Return the first sign of a difference in a cell before the one where it counted."""
-    return next((check for check in found if check.level == "differs" and check.order[0] < first.order[0]), None)
+    return next((check for check in found if check.level == "differs" and check.order < first.order), None)
 
 
 def _position(evidence: Evidence, seq: int | None) -> int | None:
@@ -145,6 +148,8 @@ def _inputs(evidence: Evidence) -> Iterator[Check]:
             digest = found.digest
         elif dataset.rows is None and (evidence.project.root / dataset.source).is_file():
             digest = fingerprint_file(evidence.project.root / dataset.source)
+        elif position and state_of(evidence.project, dataset, origin.run.summary.started).state == "missing":
+            digest = _GONE
         else:
             continue  # the recipe didn't need it
         piece = evidence.origin.recipe.pieces[position - 1] if position else None
@@ -153,10 +158,26 @@ def _inputs(evidence: Evidence) -> Iterator[Check]:
             dataset.source,
             "same" if digest == dataset.digest else "differs",
             _described(dataset.digest, dataset.rows),
-            _described(digest, found.rows if found else None),
+            digest if digest == _GONE else _described(digest, found.rows if found else None),
             position,
             piece.cell_id if piece else None,
         )
+
+
+def _modules(evidence: Evidence) -> Iterator[Check]:
+    """Compare the project's modules: what they do counts where it shows, so one that was edited is only a sign."""
+    origin = evidence.origin
+    then = origin.run.snapshot.get("code", {}).get("modules") or {}
+    root = evidence.project.root
+    pieces = origin.recipe.pieces
+    now = modules_of([piece.source for piece in pieces], root, root / (origin.folder or "")) if then else {}
+    for name, digest in then.items():
+        told = re.compile(rf"\b{re.escape(name.partition('.')[0])}\b")
+        position = next((at for at, piece in enumerate(pieces, 1) if told.search(piece.source)), None)
+        after = now.get(name, "gone")
+        same: Level = "same" if after == digest else "differs"
+        cell_id = pieces[position - 1].cell_id if position else None
+        yield Check("input", f"module {name}", same, digest[:8], after[:8], position, cell_id, counts=False)
 
 
 def _described(digest: str, rows: int | None) -> str:

@@ -21,8 +21,10 @@ from nbops.notebook.normalise import normalise
 from nbops.tracking.recipe import Piece
 
 RAISES = "raises-exception"
+_FAILS = "%%nbops fails"
 NUMBER_ID = "nbops-out-"
 _GENERATED_TAGS = frozenset({RAISES, "papermill-error-cell-tag"})
+_AWAITS = re.compile(r"\b(?:await|async)\b")  # a cell magic can't
 _NO_ID = re.compile(r"[^a-zA-Z0-9_-]+")
 _LONGEST_ID = 64
 
@@ -35,6 +37,7 @@ def lay_out(
     sources: Sequence[Document] = (),
     heading: str = "",
     loads: bool = False,
+    survives: bool = False,
     outputs: Outputs | None = None,
 ) -> Document:
     """Return a notebook that executes `pieces` in their order.
@@ -49,6 +52,8 @@ def lay_out(
         The first markdown cell's text.
     loads
         Whether to begin with ``%load_ext nbops``, unless a piece does so.
+    survives
+        Whether pieces that failed begin with ``%%nbops fails``, so that no executor stops at them.
     outputs
         Gives a piece's recorded outputs; without it cells have none.
     """
@@ -68,7 +73,7 @@ def lay_out(
         cell: dict[str, Any] = {
             "cell_type": "code",
             "id": _own_id(piece, taken),
-            "source": piece.source,
+            "source": f"{_FAILS}\n{piece.source}" if survives and _can_be_survived(piece) else piece.source,
             "metadata": {**words.metadata(position), **_tags(words.tags(position), piece)},
         }
         if outputs:
@@ -92,6 +97,10 @@ def _numbering(number: int, taken: set[str]) -> dict[str, Any]:
     source = f"get_ipython().execution_count = {number}  # what the next cell shows is Out[{number}], as it was"
     metadata = {"jupyter": {"source_hidden": True}, "tags": ["nbops"]}
     return {"cell_type": "code", "id": name, "source": source, "metadata": metadata}
+
+
+def _can_be_survived(piece: Piece) -> bool:
+    return piece.failed and not _AWAITS.search(piece.source) and not piece.source.lstrip().startswith(_FAILS)
 
 
 def loads_nbops(source: str) -> bool:

@@ -59,6 +59,16 @@ class Origin:
         return self.run.summary.notebook or self.recipe.notebook
 
     @property
+    def folder(self) -> str | None:
+        """The folder that its kernel worked in, relative to the project; None where that isn't known, or outside of it."""
+        recorded = self.log.session.folder if self.log else None
+        if recorded is not None and not self.stage and not Path(recorded).is_absolute():
+            return recorded
+        if self.notebook and not Path(self.notebook).is_absolute():
+            return Path(self.notebook).parent.as_posix()
+        return None
+
+    @property
     def stage(self) -> bool:
         """Whether the run is a pipeline stage's, so that the whole notebook made it."""
         return self.run.summary.stage is not None

@@ -148,11 +148,10 @@ def _make_staging_folders(source: str, scratch: Scratch) -> None:
 
 
 def _working_folder(scratch: Scratch, origin: Origin) -> Path:
-    if origin.notebook and not Path(origin.notebook).is_absolute():
-        folder = (scratch.project.root / origin.notebook).parent
-        if folder.is_dir():
-            return folder
-    return scratch.project.root
+    """Return the kernel's folder in the copy, also where the notebook's own is gone by now."""
+    folder = scratch.project.root / (origin.folder or "")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _variables(store: Store, origin: Origin, stage_run: str | None) -> dict[str, str]:

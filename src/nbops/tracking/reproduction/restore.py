@@ -1,9 +1,9 @@
 """A run as a notebook again: its recipe, or everything that was executed up to it, ready to run from top to bottom.
 
 The notebook is laid out from the run's origin (see `origin`), says in its first cell where it is from, and is written
-whole or not at all. Cells that failed and must fail again are tagged ``raises-exception``: Jupyter, nbclient and
-papermill go on after them. Papermill still ends with an error when it has run everything: it looks at outputs, not at
-tags, and lets nothing but an exit pass. With the history come the recorded outputs, as far as they were kept.
+whole or not at all. Cells that failed and must fail again begin with ``%%nbops fails``, which says how they failed
+and goes on, and are tagged ``raises-exception``, which alone papermill doesn't heed: it looks at outputs. With the
+history come the recorded outputs, as far as they were kept.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ def restored_document(store: Store, origin: Origin, kind: Kind = "recipe", folde
         sources=sources_of(store.project.root, origin.notebook, commit),
         heading=_heading(origin, kept, kind),
         loads=not origin.stage,
+        survives=not origin.stage,
         outputs=outputs if kind == "history" else None,
     )
     made.content["metadata"]["nbops"] = {
@@ -144,13 +145,14 @@ def pieces_of(origin: Origin, kind: Kind) -> Recipe:
 
 
 def default_path(store: Store, origin: Origin) -> Path:
-    """Return ``<notebook>-<run>.ipynb`` in the notebook's folder, or in the working directory where that is unknown."""
+    """Return ``<notebook>-<run>.ipynb`` in the notebook's folder, or ``run-<run>.ipynb`` in the one its kernel worked in."""
     ending = f"{origin.run.summary.run_id[:8]}.ipynb"
     if origin.notebook:
         path = store.project.root / origin.notebook
         if path.parent.is_dir():
             return path.with_name(f"{path.stem}-{ending}")
-    return Path.cwd() / f"run-{ending}"
+    folder = store.project.root / (origin.folder or "")
+    return (folder if origin.folder and folder.is_dir() else Path.cwd()) / f"run-{ending}"
 
 
 def is_masked(source: str) -> bool:
@@ -172,8 +174,8 @@ def _heading(origin: Origin, kept: Recipe, kind: Kind) -> str:
     ]
     if failing := sum(piece.failed for piece in kept.pieces):
         lines.append(
-            f"{failing} of them failed, and are tagged `raises-exception` because they must fail again. Jupyter and "
-            "`jupyter nbconvert --execute` go on after them; papermill too, but it ends with an error, whatever the tag."
+            f"{failing} of them failed and do so again, because what they did before is needed; with `%%nbops fails` the "
+            "notebook goes on after them."
         )
     if masked := sum(is_masked(piece.source) for piece in kept.pieces):
         lines.append(f"{masked} of them hold a secret that was masked (`{MASK}`): put it back before running them.")

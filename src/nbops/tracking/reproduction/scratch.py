@@ -115,9 +115,30 @@ def scratch_of(project: Project, *, reads: Iterable[Path] = (), limit: int = MAX
             ) from error
         if not (root / CONFIG_NAME).exists():
             (root / CONFIG_NAME).write_text(f"[project]\nname = {_quoted(project.name)}\n", encoding="utf-8")
+        _lead_to_store(project, root / CONFIG_NAME)
         yield Scratch(folder, Project.find(root), project.root)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lead_to_store(project: Project, config: Path) -> None:
+    """Have the copy's configuration name the project's own store, where it named one relative to the root."""
+    told = project.config.get("tracking", {})
+    text = before = config.read_text(encoding="utf-8")
+    for key, place in (("uri", project.tracking_uri), ("artifacts", project.artifact_root)):
+        if key in told and told[key] != place:
+            written = re.compile(rf"(\b{key}\s*=\s*)(['\"]){re.escape(str(told[key]))}\2")
+            quoted = _quoted(str(place)).replace("\\", r"\\")
+            text = written.sub(rf"\g<1>{quoted}", text)
+    if text != before:
+        config.write_text(text, encoding="utf-8")
+    copy = Project.find(config)
+    if "uri" in told and copy.tracking_uri != project.tracking_uri:
+        raise TrackingError(
+            "the store can't be named in a copy of the project",
+            where=f"{project.root / CONFIG_NAME}, [tracking] uri",
+            remedy="give it as an absolute path",
+        )
 
 
 class _Copier:
