@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from nbops.project import Project
-from nbops.tracking import trimmed_autolog
+from nbops.tracking import own_work, trimmed_autolog
 from nbops.tracking.recording.cell import Outcome
 from nbops.tracking.trainers import FLAVORS, Trainers
 
@@ -121,6 +121,7 @@ class Autologging:
             self._fits.cell_ended()
         if self._open_runs is not None:
             self._open_runs.after_cell(outcome)
+        own_work.reset()
 
     def attach(self, runs: Iterable[str], seq: int, later: Callable[[Callable[[], None]], None]) -> None:
         """Have snapshots attached to runs that the cell executed as number `seq` logged to, after what `later` has to do."""
@@ -274,7 +275,8 @@ def _hook() -> None:
 def _tell(job: Callable[[Autologging], None]) -> None:
     if _active is not None:
         active = _active
-        active.guarded(lambda: job(active))
+        with own_work.doing():
+            active.guarded(lambda: job(active))
 
 
 def _have_default_experiment(autologging: Autologging) -> None:

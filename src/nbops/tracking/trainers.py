@@ -51,7 +51,7 @@ class Trainers:
     def _switch_on(self, name: str) -> None:
         from mlflow.utils import autologging_utils
 
-        from nbops.tracking import trimmed_autolog
+        from nbops.tracking import own_work, trimmed_autolog
         from nbops.tracking.journal import trained_models, training_data
 
         flavor = importlib.import_module(f"mlflow.{FLAVORS[name]}")
@@ -61,6 +61,7 @@ class Trainers:
             if settings[integration] is self._ours.get(integration):
                 settings[integration]["disable"] = False
             return
+        own_work.watch()
         trained_models.watch()
         training_data.watch(flavor)
         _without_plots(flavor)

@@ -57,6 +57,11 @@ def listen(listener: Listener | None, on_failure: Callable[[], None] | None = No
         sys.addaudithook(_hook)
 
 
+def overlook(*, now: bool) -> None:
+    """Report nothing that this thread does, until told otherwise: it's nbops' own work, or MLflow's."""
+    _inside.now = now
+
+
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if _listener is None or event not in EVENTS or getattr(_inside, "now", False):
         return
