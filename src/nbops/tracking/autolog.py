@@ -193,6 +193,14 @@ class Autologging:
                 self._failed[name] = time.monotonic()
                 raise
 
+    def on_sklearn(self) -> None:
+        """Leave a scikit-learn whose fits can't be caught to MLflow."""
+        from nbops.tracking.journal import sklearn_hooks
+
+        if not sklearn_hooks.is_possible():
+            trimmed_autolog.trim()
+            self.on_trainer("sklearn")
+
     def _take_up(self) -> None:
         """See to what was imported before."""
         if "mlflow" in sys.modules:
@@ -265,6 +273,7 @@ def _hook() -> None:
         _hooked = True
         wrapt.register_post_import_hook(lambda module: _tell(lambda active: active.on_mlflow(module)), "mlflow")
         wrapt.register_post_import_hook(lambda _: _tell(lambda active: active.wake()), "sklearn.base")
+        wrapt.register_post_import_hook(lambda _: _tell(lambda active: active.on_sklearn()), "sklearn")
         for name in FLAVORS:
             wrapt.register_post_import_hook(
                 lambda _, name=name: _tell(lambda active: active.on_trainer(name)),  # type: ignore[misc]

@@ -40,21 +40,21 @@ class Trainers:
 
     def switch_on(self, name: str) -> None:
         """Log what this library trains, unless the user decided on it."""
-        if FLAVORS[name] in self._begun:  # MLflow's flavor imports a second library of its own
+        flavor = FLAVORS.get(name, name)
+        if flavor in self._begun:  # MLflow's flavor imports a second library of its own
             return
-        self._begun.add(FLAVORS[name])
+        self._begun.add(flavor)
         try:
-            self._switch_on(name)
+            self._switch_on(importlib.import_module(f"mlflow.{flavor}"))
         finally:
-            self._begun.discard(FLAVORS[name])
+            self._begun.discard(flavor)
 
-    def _switch_on(self, name: str) -> None:
+    def _switch_on(self, flavor: Any) -> None:
         from mlflow.utils import autologging_utils
 
         from nbops.tracking import own_work, trimmed_autolog
         from nbops.tracking.journal import trained_models, training_data
 
-        flavor = importlib.import_module(f"mlflow.{FLAVORS[name]}")
         integration = flavor.autolog.integration_name
         settings = autologging_utils.AUTOLOGGING_INTEGRATIONS
         if settings.get(integration):
