@@ -17,6 +17,11 @@ _MOST = 1_000_000
 
 def log_failure(project: Project) -> None:
     """Append the exception being handled to ``.nbops/nbops.log``; a full disk can't stop a cell."""
+    note(project, traceback.format_exc())
+
+
+def note(project: Project, text: str) -> None:
+    """Append a text to ``.nbops/nbops.log``, without the secrets in it."""
     from nbops.tracking.redaction.redact import redact_text
 
     try:
@@ -25,7 +30,7 @@ def log_failure(project: Project) -> None:
         if path.exists() and path.stat().st_size > _MOST:
             path.write_bytes(path.read_bytes()[-_MOST // 2 :])
         with path.open("a", encoding="utf-8") as log:
-            log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {redact_text(traceback.format_exc())}\n")
+            log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {redact_text(text)}\n")
     except OSError:  # nothing can be written: there is no place left to tell of it
         return
 

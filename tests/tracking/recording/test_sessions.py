@@ -59,9 +59,11 @@ def test_the_dead_are_closed_even_before_there_is_a_store(project: Project, gone
 
 
 def test_a_process_id_that_is_used_again_is_another_process(project: Project) -> None:
-    path = _write(project, msgspec.structs.replace(HERE, process_started=HERE.process_started - 60))
-    close_dead(Store(project))
-    assert read(path).closed
+    for other in ({"process": f"{HERE.process}1"}, {"process": "", "process_started": HERE.process_started - 60}):
+        path = _write(project, msgspec.structs.replace(HERE, **other))
+        close_dead(Store(project))
+        assert read(path).closed
+        path.unlink()
 
 
 def test_a_session_of_another_machine_is_given_a_week(project: Project, gone: Session) -> None:

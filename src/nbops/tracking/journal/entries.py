@@ -26,6 +26,7 @@ class Head(msgspec.Struct, tag_field="type", tag="head", frozen=True, omit_defau
     python: str
     uri: str
     format: int = FORMAT
+    process: str = ""
 
 
 class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
@@ -189,6 +190,12 @@ class Snapshot(msgspec.Struct, tag_field="type", tag="snapshot", frozen=True, om
     uri: str | None = None
 
 
+class Unreadable(msgspec.Struct, tag_field="type", tag="unreadable", frozen=True):
+    """A whole line that isn't an entry of a known kind."""
+
+    line: str
+
+
 Entry = (
     Head
     | Closed
@@ -204,6 +211,7 @@ Entry = (
     | Evaluated
     | Score
     | Snapshot
+    | Unreadable
 )
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Entry)
@@ -215,12 +223,27 @@ def encode(entry: Entry) -> bytes:
 
 
 def decode(line: bytes) -> Entry | None:
-    """Return a line's entry; None where it's torn, or of a kind that isn't known."""
+    """Return a line's entry; None where it's torn."""
     try:
         entry: Entry = _decoder.decode(line)
+    except msgspec.ValidationError:
+        return Unreadable(line.decode())
     except msgspec.DecodeError:
         return None
     return entry
+
+
+def entry_of(metric: Any) -> Metric:
+    """Return what the journal says of one of MLflow's metrics."""
+    return Metric(
+        metric.key,
+        number(float(metric.value)),
+        int(metric.timestamp),
+        int(metric.step or 0),
+        metric.model_id,
+        metric.dataset_name,
+        metric.dataset_digest,
+    )
 
 
 def number(value: float) -> float | str:

@@ -208,6 +208,9 @@ class Appender:
                 self._descriptor = None
 
     def _drain(self) -> None:
+        if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:
+            os.close(self._descriptor)  # somebody took this kernel for dead, and removed its journal
+            self._descriptor = None
         if self._descriptor is None:
             self._open()
         assert self._descriptor is not None
@@ -225,7 +228,8 @@ class Appender:
         self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         size = os.lseek(self._descriptor, 0, os.SEEK_END)
         self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
-        self._waiting.appendleft(encode(head_of(self.journal)) + b"\n")
+        if size == 0:
+            self._waiting.appendleft(encode(head_of(self.journal)) + b"\n")
 
 
 def folder_of(project: Project) -> Path:
@@ -242,7 +246,7 @@ def head_of(journal: Journal) -> Head:
     """Return the first line of a journal of this process."""
     import sys
 
-    from nbops.tracking.recording.resources import process_started
+    from nbops.tracking.recording.resources import process_mark, process_started
 
     return Head(
         session=journal.session,
@@ -251,17 +255,12 @@ def head_of(journal: Journal) -> Head:
         host=platform.node(),
         python=sys.executable,
         uri=journal.project.tracking_uri,
+        process=process_mark(os.getpid()),
     )
 
 
 def is_alive(head: Head) -> bool:
     """Whether the kernel that writes a journal still runs, as far as this machine can tell."""
-    import psutil
+    from nbops.tracking.recording.resources import is_running
 
-    if head.host != platform.node():
-        return True
-    try:
-        process = psutil.Process(head.pid)
-        return abs(process.create_time() - head.process_started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+    return head.host != platform.node() or is_running(head.pid, head.process_started, head.process)

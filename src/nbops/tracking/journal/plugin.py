@@ -26,7 +26,7 @@ from mlflow.utils.validation import _validate_metric, _validate_param, _validate
 
 from nbops.project import Project
 from nbops.tracking.failures import log_failure
-from nbops.tracking.journal.entries import Create, Inputs, Log, Metric, Update, number
+from nbops.tracking.journal.entries import Create, Inputs, Log, Update, entry_of
 from nbops.tracking.journal.outbox import Outbox, current
 from nbops.tracking.journal.refusals import is_for_now
 from nbops.tracking.journal.settling import settle
@@ -113,8 +113,10 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         run = self._create_at_server(experiment_id, user_id, start_time, tags, name)
         if run is None:
             run_id = uuid.uuid4().hex
+            location = self._location(experiment_id, run_id)  # raises where there is no such experiment
             told = {key: str(redact_value(key, value)) for key, value in given.items()}
-            outbox.write(Create(run_id, start_time, name, user_id or "", told, experiment_id or None))
+            experiment = str(experiment_id) if experiment_id not in (None, "") else None
+            outbox.write(Create(run_id, int(start_time), str(name), str(user_id or ""), told, experiment))
             info = RunInfo(
                 run_id=run_id,
                 experiment_id=experiment_id,
@@ -123,7 +125,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
                 start_time=start_time,
                 end_time=None,
                 lifecycle_stage="active",
-                artifact_uri=self._location(experiment_id, run_id),
+                artifact_uri=location,
                 run_name=name,
             )
             data = RunData(tags=[RunTag(key, value) for key, value in given.items()])
@@ -142,7 +144,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
             self.real.log_metric(run_id, metric)
             return
         _validate_metric(metric.key, metric.value, metric.timestamp, metric.step)
-        outbox.write(Log(run_id, metrics=[_entry(metric)]))
+        outbox.write(Log(run_id, metrics=[entry_of(metric)]))
         self._saw(run_id)
 
     def log_param(self, run_id: str, param: Any) -> None:
@@ -167,7 +169,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         named = {tag.key: tag.value for tag in (_validate_tag(tag.key, tag.value) for tag in tags)}
         shown = {param.key: str(redact_value(param.key, param.value)) for param in checked}
         told = {key: str(redact_value(key, value)) for key, value in named.items()}
-        outbox.write(Log(run_id, [_entry(metric) for metric in metrics], shown, told))
+        outbox.write(Log(run_id, [entry_of(metric) for metric in metrics], shown, told))
         self._saw(run_id)
 
     def log_inputs(self, run_id: str, datasets: list[Any] | None = None, models: list[Any] | None = None) -> None:
@@ -200,7 +202,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
             return self.real.update_run_info(run_id, run_status, end_time, run_name)
         status = RunStatus.to_string(run_status) if run_status is not None else None
         if run_id != os.environ.get("NBOPS_RUN_ID"):
-            outbox.write(Update(run_id, status, end_time, run_name or None))
+            outbox.write(Update(run_id, status, int(end_time) if end_time else None, run_name or None))
         known = self._made.get(run_id)
         return RunInfo(
             run_id=run_id,
@@ -275,7 +277,13 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         if experiment_id not in self._locations:
             if time.monotonic() - self._away_since < _AWAY_FOR:
                 return ""
-            self._locations[experiment_id] = str(self.real.get_experiment(experiment_id).artifact_location)
+            try:
+                self._locations[experiment_id] = str(self.real.get_experiment(experiment_id).artifact_location)
+            except Exception as error:
+                if not is_for_now(error):
+                    raise
+                log_failure(self.project)
+                return ""
         return str(append_to_uri_path(self._locations[experiment_id], run_id, "artifacts"))
 
     def _spool_artifacts_of(self, run: Run) -> None:
@@ -294,18 +302,6 @@ def real_uri(project: Project) -> str:
     """Return the URI of a project's real store."""
     outbox = current()
     return outbox.uri if outbox is not None and outbox.project.root == project.root else project.tracking_uri
-
-
-def _entry(metric: Any) -> Metric:
-    return Metric(
-        metric.key,
-        number(float(metric.value)),
-        int(metric.timestamp),
-        int(metric.step or 0),
-        metric.model_id,
-        metric.dataset_name,
-        metric.dataset_digest,
-    )
 
 
 def _reachable(answer: Any, project: Project) -> Any:

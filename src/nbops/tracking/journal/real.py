@@ -8,19 +8,22 @@ name gives ours, and what came out is verified. A server over HTTP makes its own
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nbops.project import Project
+from nbops.tracking.failures import log_failure
 from nbops.tracking.journal.entries import Create
 from nbops.tracking.journal.file import Journal
+from nbops.tracking.journal.refusals import is_for_now
 from nbops.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ID_TAG = "nbops.id"
+_LONGEST_TAG = 4000
 _MAKERS = ("mlflow.store.tracking.sqlalchemy_store", "mlflow.store.tracking.file_store")
 
 
@@ -75,11 +78,30 @@ class Real:
         client = self.client(entry.uri)
         if self._find(client, entry) is not None:
             return
-        experiment = entry.experiment or self._experiment(entry.uri)
+        self._make(client, entry, entry.experiment or self._experiment(entry.uri), {})
+
+    def create_elsewhere(self, entry: Create, error: Exception) -> str | None:
+        """Make a run that its experiment was refused to in the project's, else in the store's default; return which."""
+        places: list[Callable[[], str]] = [lambda: "0"]
+        if entry.uri is None:
+            places.insert(0, self.store.experiment_id)
+        said = {"nbops.misplaced": f"meant for experiment {entry.experiment}: {error}"[:_LONGEST_TAG]}
+        for place in places:
+            try:
+                experiment = place()
+                self._make(self.client(entry.uri), entry, experiment, said)
+            except Exception as problem:
+                if is_for_now(problem):
+                    raise
+                log_failure(self.project)
+                continue
+            return experiment
+        return None
+
+    def _make(self, client: MlflowClient, entry: Create, experiment: str, said: dict[str, str]) -> None:
+        tags = {**self._with_parent(entry.tags), **said}
         with giving_id(entry.run_id):
-            run = client.create_run(
-                experiment, start_time=entry.started, tags=self._with_parent(entry.tags), run_name=entry.name
-            )
+            run = client.create_run(experiment, start_time=entry.started, tags=tags, run_name=entry.name)
         if run.info.run_id != entry.run_id:
             client.set_tag(run.info.run_id, ID_TAG, entry.run_id)
             self.note(entry.run_id, run.info.run_id)

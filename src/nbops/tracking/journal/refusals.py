@@ -17,7 +17,17 @@ _FOR_GOOD = frozenset(
 
 def is_for_good(error: Exception) -> bool:
     """Whether a store will never take what it refused."""
-    return getattr(error, "error_code", None) in _FOR_GOOD
+    return getattr(error, "error_code", None) in _FOR_GOOD and not is_a_race(error)
+
+
+def is_the_runs(error: Exception) -> bool:
+    """Whether it's the run that a store refuses, which it hasn't or which was deleted, whatever is logged to it."""
+    return getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST" or "must be in the 'active'" in str(error)
+
+
+def is_a_race(error: Exception) -> bool:
+    """Whether another process wrote the same row first, which MLflow calls a bad request: a second try finds it."""
+    return type(error.__cause__).__name__ == "IntegrityError"
 
 
 def is_for_now(error: Exception) -> bool:

@@ -1,18 +1,22 @@
 """Entries become what they say: one method of MLflow's client each, several metrics, params and tags in one call.
 
 Everything may be replayed twice: a run that exists stays, params that are equal are no conflict, metrics that are equal are
-dropped by MLflow, artifacts overwrite themselves. What a store refuses for good (a value that it can't hold) is written to
-nbops' log and left out; what fails for now is raised, and tried again by the worker.
+dropped by MLflow, artifacts overwrite themselves. What fails for now is raised, and tried again by the worker. What a store
+refuses for good (a value that it can't hold) is told of in nbops' log and kept (`refused`); a run that its experiment is
+refused to gets another, so that what is logged to it has a place.
 """
 
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from nbops.tracking.failures import log_failure
+from nbops.errors import TrackingError
+from nbops.tracking.failures import guarded, log_failure, note
+from nbops.tracking.journal import refused
 from nbops.tracking.journal.entries import (
     AnnouncedModel,
     Closed,
@@ -27,14 +31,16 @@ from nbops.tracking.journal.entries import (
     SavedModel,
     Score,
     Snapshot,
+    Unreadable,
     Update,
+    entry_of,
 )
 from nbops.tracking.journal.real import Real
-from nbops.tracking.journal.refusals import is_for_good, is_for_now
+from nbops.tracking.journal.refusals import is_for_good, is_for_now, is_the_runs
 
 _PER_CALL = 100
 _METRICS_PER_CALL = 800
-_TRIES = 3
+_PAUSES = (0.1, 0.5)
 
 
 class Replay:
@@ -95,18 +101,25 @@ class Replay:
         ]
 
     def _guarded(self, entry: Entry) -> None:
-        for attempt in range(_TRIES):
-            try:
-                self._do(entry)
+        try:
+            _patiently(lambda: self._do(entry))
+        except Exception as error:
+            if is_for_now(error):
+                raise
+            log_failure(self.real.project)
+            if isinstance(entry, Create) and self._placed_elsewhere(entry, error):
                 return
-            except Exception as error:
-                if is_for_now(error):
-                    raise
-                if is_for_good(error) or attempt == _TRIES - 1:
-                    log_failure(self.real.project)
-                    if isinstance(entry, Fit):
-                        self._fits.give_up(entry, error)
-                    return
+            refused.keep(self.real.journal, entry, error)
+            if isinstance(entry, Fit):
+                reason = error  # the name in `except` ends with it
+                guarded(self.real.project, lambda: self._fits.give_up(entry, reason))
+
+    def _placed_elsewhere(self, entry: Create, error: Exception) -> bool:
+        experiment = self.real.create_elsewhere(entry, error)
+        if experiment is not None:
+            text = f"run {entry.run_id} was meant for experiment {entry.experiment}, and is in experiment {experiment}"
+            note(self.real.project, text)
+        return experiment is not None
 
     def _do(self, entry: Entry) -> None:
         match entry:
@@ -136,6 +149,8 @@ class Replay:
                 self._fits.score(entry)
             case Snapshot():
                 self._snapshots.attach(entry)
+            case Unreadable():
+                raise TrackingError("a line that this nbops can't read", where=str(self.real.journal.path))
 
     def _log(self, entries: list[Log]) -> None:
         """Log what a stretch of entries says, one run after the other, in as few calls as the store allows."""
@@ -165,24 +180,39 @@ class Replay:
         params = [Param(key, value) for entry in entries for key, value in entry.params.items()]
         tags = [RunTag(key, value) for key, value in {k: v for e in entries for k, v in e.tags.items()}.items()]
         for batch in _batches(params, _PER_CALL):
-            self._each(batch, lambda some: client.log_batch(theirs, params=some))
+            self._each(
+                batch,
+                lambda some: client.log_batch(theirs, params=some),
+                lambda some: Log(run_id, params={one.key: one.value for one in some}, uri=uri),
+            )
         for batch in _batches(tags, _PER_CALL):
-            self._each(batch, lambda some: client.log_batch(theirs, tags=some))
+            self._each(
+                batch,
+                lambda some: client.log_batch(theirs, tags=some),
+                lambda some: Log(run_id, tags={one.key: one.value for one in some}, uri=uri),
+            )
         for batch in _batches(metrics, _METRICS_PER_CALL):
-            self._each(batch, lambda some: client.log_batch(theirs, metrics=some))
+            self._each(
+                batch,
+                lambda some: client.log_batch(theirs, metrics=some),
+                lambda some: Log(run_id, metrics=[entry_of(one) for one in some], uri=uri),
+            )
 
-    def _each(self, batch: list[Any], log: Callable[[list[Any]], object]) -> None:
-        """Log a batch; where the store refuses it, one by one, so that only the refused is left out."""
+    def _each(
+        self, batch: list[Any], log: Callable[[list[Any]], object], spelled: Callable[[list[Any]], Entry]
+    ) -> None:
+        """Log a batch; where the store refuses it, one by one, so that only the refused is kept aside, as `spelled`."""
         try:
-            log(batch)
+            _patiently(lambda: log(batch))
         except Exception as error:
-            if not is_for_good(error):
+            if is_for_now(error):
                 raise
-            if len(batch) == 1:
+            if len(batch) == 1 or is_the_runs(error):
                 log_failure(self.real.project)
+                refused.keep(self.real.journal, spelled(batch), error)
                 return
             for one in batch:
-                self._each([one], log)
+                self._each([one], log, spelled)
 
     def _update(self, entry: Update) -> None:
         from mlflow.entities import RunStatus
@@ -213,6 +243,18 @@ class Replay:
         if folder.is_dir():  # else it was logged, and removed, before
             self.real.client(entry.uri).log_artifacts(self.real.run_id(entry.run_id), str(folder), entry.path)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _patiently(job: Callable[[], object]) -> None:
+    """Do a job; what fails for a reason that isn't known is tried again, after a moment."""
+    for pause in (*_PAUSES, None):
+        try:
+            job()
+            return
+        except Exception as error:
+            if pause is None or is_for_now(error) or is_for_good(error):
+                raise
+            time.sleep(pause)
 
 
 def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:

@@ -86,6 +86,27 @@ def process_started() -> float:
     return float(psutil.Process().create_time())
 
 
+def process_mark(pid: int) -> str:
+    """Return what tells a process from a later one of the same id, whatever the clock says; empty if not known."""
+    try:
+        started = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text('ascii').strip()} {started}"
+    except (OSError, IndexError):  # no Linux, or no such process
+        return ""
+
+
+def is_running(pid: int, started: float, mark: str = "") -> bool:
+    """Whether a process of this machine runs: by its mark, or by when it began where it has none."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        same = process_mark(pid) == mark if mark else abs(process.create_time() - started) < 1.0
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
 def _cpu() -> float:
     own = time.process_time()
     if sys.platform == "win32":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nbops.errors import TrackingError
 from nbops.tracking.recording.records import Closed, Session, SessionLog, read, read_session
+from nbops.tracking.recording.resources import is_running
 from nbops.tracking.recording.writer import Writer
 from nbops.tracking.store import Store
 
@@ -51,15 +52,9 @@ def close_dead(store: Store) -> list[str]:
 
 def is_alive(session: Session, path: Path) -> bool:
     """Whether the kernel of a session, recorded in `path`, still runs."""
-    import psutil
-
     if session.host and session.host != platform.node():
         return time.time() - path.stat().st_mtime < _STALE
-    try:
-        process = psutil.Process(session.pid)
-        return abs(process.create_time() - session.process_started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+    return is_running(session.pid, session.process_started, session.process)
 
 
 def _kill_runs(store: Store, session: Session) -> list[str]:

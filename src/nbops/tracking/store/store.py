@@ -22,6 +22,8 @@ from urllib.parse import quote
 from nbops.errors import MissingExtra, TrackingError
 from nbops.project import Project
 from nbops.tracking import journal
+from nbops.tracking.journal import refused
+from nbops.tracking.journal.refusals import is_a_race
 from nbops.tracking.redaction.redact import redact_value
 from nbops.tracking.schema import DatasetVersion, Point, RunDetail, RunSummary
 from nbops.tracking.store import search
@@ -75,8 +77,14 @@ class Store:
         ensure_reachable(uri)
         ensure_migrated(uri, self._say)
         from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
 
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        try:
+            return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        except MlflowException as error:
+            if not is_a_race(error):
+                raise
+            return MlflowClient(tracking_uri=uri, registry_uri=uri)  # another process made the default experiment
 
     @cached_property
     def registry(self) -> Registry:
@@ -93,6 +101,9 @@ class Store:
         """Wait until what kernels journaled in this project is in the store; each read does so first."""
         ensure_reachable(self.project.tracking_uri)
         journal.settle(self.project)
+        if self._say and (told := refused.told(self.project)):
+            self._say(told)
+            self._say = None
 
     def experiment_id(self, name: str | None = None) -> str:
         """Return the id of an experiment (default: the project's), made when missing."""
