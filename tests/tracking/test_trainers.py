@@ -73,7 +73,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str
             said[name] = reply.error or reply.text
         said["active"] = kernel.run("import mlflow\nmlflow.active_run()").text
     finally:
-        kernel.manager.shutdown_kernel()
+        kernel.stop()
     project = Project.find(root)
     settle(project)
     return project, said
@@ -217,15 +217,15 @@ def test_what_the_user_decided_on_autologging_holds(project: Project) -> None:
         for cell in (
             fit.format(1),
             "%%nbops skip\n" + fit.format(2),
+            "from sklearn.linear_model import Ridge\nRidge(alpha=5).fit(X, y)",
             "mlflow.lightgbm.autolog(log_models=False, silent=True)\n" + fit.format(3),
             "mlflow.lightgbm.autolog(disable=True)\n" + fit.format(4),
-            "from sklearn.linear_model import Ridge\nRidge(alpha=5).fit(X, y)",
         ):
             assert kernel.run(cell).status == "ok"
     finally:
-        kernel.manager.shutdown_kernel()
+        kernel.stop()
     settle(project)
     runs = _of_store(Store(project).client)
-    sizes = [run.data.params.get("n_estimators", run.data.params.get("alpha")) for run in runs]
-    assert sizes == ["1", "3", "5"]
-    assert [len(run.outputs.model_outputs) for run in runs] == [1, 0, 1]
+    sizes = [run.data.params.get("num_boost_round", run.data.params.get("alpha")) for run in runs]
+    assert sizes == ["1", "5", "3"]
+    assert [len(run.outputs.model_outputs) for run in runs] == [1, 1, 0]

@@ -205,6 +205,8 @@ class Autologging:
         """See to what was imported before."""
         if "mlflow" in sys.modules:
             self.on_mlflow(sys.modules["mlflow"])
+        if "sklearn" in sys.modules:
+            self.on_sklearn()
         for name in FLAVORS:
             if name in sys.modules:
                 self.on_trainer(name)
