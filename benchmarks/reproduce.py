@@ -4,7 +4,8 @@ The notebooks are those of ``benchmarks/notebooks`` (in the manner of scikit-lea
 pipelines, searches, files, random states; some are executed out of order, edited and failing on the way, as their
 ``benchmark.order`` says), the stages of ``notebooks/flights`` and its ``explore.ipynb``, and any other folder of
 notebooks that is named. The last run that each made is restored and reproduced. One notebook draws without a seed,
-and has to be told apart.
+and has to be told apart. scikit-learn's gallery itself isn't among them: no distribution that is installed here ships it
+(searched for were folders of examples and ``plot_*.py``), so those of ``benchmarks/notebooks`` go through its chapters.
 """
 
 from __future__ import annotations

@@ -49,11 +49,14 @@ def settings(project: Project) -> str:
 def begin(shell: Any) -> None:
     """Protect the project and record from the next cell on, so that the record is the recipe's and nothing else.
 
-    A cell that loads nbops by its magic finds it loaded, and shows nothing.
+    A cell that loads nbops by its magic finds it loaded, and shows nothing. Cells are numbered from 1, and IPython's own
+    history of all sessions isn't told of them.
     """
     from importlib import import_module
 
     protect()
+    shell.history_manager.enabled = False
+    shell.execution_count = 1
     import_module("nbops.magics").load_ipython_extension(shell, from_next_cell=True)
 
 

@@ -2,8 +2,8 @@
 
 Each piece becomes a code cell under its cell's id (a second execution of one cell gets a number after it). Markdown
 stands where it stood: before the code cell that it came before in the notebook's file, at that cell's first
-appearance. Where a later piece asks for an output by its number (``Out[5]``), the cell that showed it is numbered as it
-was. Which file: the one on disk, or the one of the run's commit, whichever knows more of the pieces.
+appearance. Which file: the one on disk, or the one of the run's commit, whichever knows more of the pieces. Where a
+later piece asks for an output by its number (``Out[5]``), the cell that showed it gets that number again.
 """
 
 from __future__ import annotations
@@ -65,11 +65,14 @@ def lay_out(
         cells.append({"cell_type": "code", "id": "nbops-load", "source": "%load_ext nbops", "metadata": {}})
     words = _Words(source)
     taken = {cell["id"] for cell in cells}
+    number = 1 + sum(cell["cell_type"] == "code" for cell in cells)
     for count, piece in enumerate(pieces, 1):
         position = words.position(piece)
         cells += words.before(position, taken)
-        if piece.shown is not None:
+        if piece.shown not in (None, number):
             cells.append(_numbering(piece.shown, taken))
+            number = piece.shown
+        number += 1
         cell: dict[str, Any] = {
             "cell_type": "code",
             "id": _own_id(piece, taken),

@@ -24,6 +24,8 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(
 _DURATION = r"(?:\d+(?:\.\d+)?\s?(?:ns|[µμu]s|ms|s|sec|secs|seconds?|min|mins|minutes?|h|hours?)\b[\s,]*)+"
 _RUBBED_OUT = (
     (re.compile(r"\b0x[0-9a-fA-F]{4,}\b"), "<address>"),
+    (re.compile(r"(?<=\.\.\.)(?:0?x)?[0-9a-fA-F]{4,}(?=>|&gt;)"), "<address>"),  # of a repr that was cut in its middle
+    (re.compile(r"(?<=at )0x[0-9a-fA-F]*(?=\.\.\.)"), "<address>"),
     (re.compile(r"(?m)^(?:CPU times|Wall time|Compiler\s*:).*$"), "<time>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"), "<moment>"),
     (re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? [\w ]{5,9}\d\d:\d\d:\d\d \d{4}"), "<moment>"),
