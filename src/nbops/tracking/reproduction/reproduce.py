@@ -107,12 +107,12 @@ def reproduce(
                 timeout=timeout,
                 progress=progress,
             )
+            settle(scratch.project, timeout=_SETTLED_WITHIN_S)
+            keep_records(scratch, store.project.state, replayed.session)
+            kept_trace(store, replayed, stage_run, origin)
         except BaseException:
             _tidy_up(store, scratch, stage_run)
             raise
-        settle(scratch.project, timeout=_SETTLED_WITHIN_S)
-        keep_records(scratch, store.project.state, replayed.session)
-        kept_trace(store, replayed, stage_run, origin)
         found = _compare(store, origin, notebook, replayed, stage_run, scratch, tolerance)
     if replayed.executed:
         document.write(store.project.root / name, redact_notebook(replayed.executed))
