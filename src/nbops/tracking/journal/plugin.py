@@ -100,10 +100,12 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
     ) -> Run:
         """Make a run: at the server itself, if there is one and it answers, so that the run has its real id at once."""
         outbox = self._outbox()
+        tags = _shown_tags(tags or [])
+        run_name = str(redact_value(_NAME, run_name)) if run_name else run_name
         if outbox is None:
             settle(self.project)
             return self.real.create_run(experiment_id, user_id, start_time, tags, run_name)
-        given = {tag.key: str(tag.value) for tag in tags or []}
+        given = {tag.key: str(tag.value) for tag in tags}
         if run_name and given.get(_NAME, run_name) != run_name:
             raise MlflowException(
                 f"run_name='{run_name}' and the tag {_NAME}='{given[_NAME]}' differ", INVALID_PARAMETER_VALUE
@@ -114,9 +116,8 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         if run is None:
             run_id = uuid.uuid4().hex
             location = self._location(experiment_id, run_id)  # raises where there is no such experiment
-            told = {key: str(redact_value(key, value)) for key, value in given.items()}
             experiment = str(experiment_id) if experiment_id not in (None, "") else None
-            outbox.write(Create(run_id, int(start_time), str(name), str(user_id or ""), told, experiment))
+            outbox.write(Create(run_id, int(start_time), str(name), str(user_id or ""), given, experiment))
             info = RunInfo(
                 run_id=run_id,
                 experiment_id=experiment_id,
@@ -160,16 +161,17 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
         outbox = self._outbox()
         if outbox is None:
             settle(self.project)
-            self.real.log_batch(run_id, metrics, params, tags)
+            shown = [Param(param.key, str(redact_value(param.key, param.value))) for param in params]
+            self.real.log_batch(run_id, metrics, shown, _shown_tags(tags))
             return
         for metric in metrics:
             _validate_metric(metric.key, metric.value, metric.timestamp, metric.step)
         checked = [_validate_param(param.key, param.value) for param in params]
         self._check_unchanged(run_id, checked)
         named = {tag.key: tag.value for tag in (_validate_tag(tag.key, tag.value) for tag in tags)}
-        shown = {param.key: str(redact_value(param.key, param.value)) for param in checked}
+        masked = {param.key: str(redact_value(param.key, param.value)) for param in checked}
         told = {key: str(redact_value(key, value)) for key, value in named.items()}
-        outbox.write(Log(run_id, [entry_of(metric) for metric in metrics], shown, told))
+        outbox.write(Log(run_id, [entry_of(metric) for metric in metrics], masked, told))
         self._saw(run_id)
 
     def log_inputs(self, run_id: str, datasets: list[Any] | None = None, models: list[Any] | None = None) -> None:
@@ -184,7 +186,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
                 run_id,
                 [
                     {
-                        **{key: value for key, value in dict(given.dataset).items() if value is not None},
+                        **{k: redact_value(k, value) for k, value in dict(given.dataset).items() if value is not None},
                         "tags": {tag.key: tag.value for tag in given.tags},
                     }
                     for given in datasets or []
@@ -197,6 +199,7 @@ class WriteBehindStore(_Delegating):  # type: ignore[misc, valid-type]  # MLflow
     def update_run_info(self, run_id: str, run_status: Any, end_time: int | None, run_name: str | None) -> RunInfo:
         """Journal a run's status; a stage's run is ended by the pipeline, not by its notebook."""
         outbox = self._outbox()
+        run_name = str(redact_value(_NAME, run_name)) if run_name else run_name
         if outbox is None:
             settle(self.project)
             return self.real.update_run_info(run_id, run_status, end_time, run_name)
@@ -302,6 +305,10 @@ def real_uri(project: Project) -> str:
     """Return the URI of a project's real store."""
     outbox = current()
     return outbox.uri if outbox is not None and outbox.project.root == project.root else project.tracking_uri
+
+
+def _shown_tags(tags: list[RunTag]) -> list[RunTag]:
+    return [RunTag(tag.key, str(redact_value(tag.key, tag.value))) for tag in tags]
 
 
 def _reachable(answer: Any, project: Project) -> Any:

@@ -1,8 +1,8 @@
-"""Where the secrets in a cell's code are: found in its syntax tree, comments and magics, replaced in its text.
+"""Where the secrets in a cell's code are: what `given` names are given there, comments and magics, replaced in its text.
 
-The strings that a secret-sounding name is given (by assignment, keyword, dictionary, default, comparison, or as the
-argument after that name) are masked, however they are quoted, joined or broken over lines. Everything else stays byte by
-byte.
+The strings that a secret-sounding name is given are masked, however they are quoted, joined or broken over lines. Of what
+is handed to a function whose result such a name gets, only what looks like a secret is one: prompts, paths, and names of
+variables stay. Everything else stays byte by byte.
 """
 
 from __future__ import annotations
@@ -13,12 +13,19 @@ import re
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
 
-from nbops.tracking.redaction.masks import MASK, is_listed, is_weak, note, sounds_secret
+from nbops.tracking.redaction.given import called, values_of_secrets
+from nbops.tracking.redaction.masks import MASK, is_listed, note
 
 _WRAPPERS = frozenset(
-    {"SecretStr", "Secret", "bytes", "bytearray", "dict", "b64decode", "encode", "format", "join", "quote", "str"}
+    {
+        *("SecretStr", "Secret", "bytes", "bytearray", "dict", "b64decode", "b64encode", "encode", "format", "join"),
+        *("quote", "str"),
+    }
 )
-_LOGINS = frozenset({"login", "HTTPBasicAuth", "HTTPDigestAuth", "HTTPProxyAuth", "BasicAuth"})
+_READERS = frozenset({"get", "getenv", "pop", "setdefault"})
+_FIELDS = frozenset({"Field", "attrib", "field", "ib"})
+_DEFAULTS = frozenset({"default", "default_factory", "fallback"})
+_NO_SECRET = re.compile(r"[A-Z][A-Z\d_]*|.*[\s/\\].*|.*\.[A-Za-z]\w{0,6}|.*[:?]|[a-z_.\-]+\d{0,2}", re.DOTALL)
 _NUMBERS = re.compile(r"(?i)password|passwd|passcode|passphrase|pwd|secret")
 
 _FORMATTED = re.compile(r"""(?i)^(?:[ft]r?|r[ft])(?=["'])""")
@@ -30,7 +37,7 @@ Span = tuple[int, int, str]
 def literals_of_secrets(tree: ast.Module, source: str) -> Iterator[Span]:
     """Find the strings (of some names the numbers, too) that secrets are given."""
     starts = _line_starts(source)
-    for name, value in _values_of_secrets(tree):
+    for name, value in values_of_secrets(tree):
         if isinstance(value, ast.Constant) and _is_secret_number(name, value.value):
             start = _offset(source, starts, value.lineno, value.col_offset)
             yield start, _offset(source, starts, value.end_lineno or 0, value.end_col_offset or 0), f'"{MASK}"'
@@ -60,76 +67,6 @@ def _said_by(literal: str) -> Iterator[str]:
             yield token.string
 
 
-def _values_of_secrets(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """Find what is given to a name that sounds like a secret."""
-    for node in ast.walk(tree):
-        pairs: Iterable[tuple[ast.AST | str | None, ast.AST | None]] = ()
-        match node:
-            case ast.Assign():
-                pairs = [pair for target in node.targets for pair in _unpacked(target, node.value)]
-            case ast.AnnAssign() | ast.AugAssign() | ast.NamedExpr():
-                pairs = [(node.target, node.value)]
-            case ast.keyword():
-                pairs = [(node.arg, node.value)]
-            case ast.Dict():
-                pairs = zip(node.keys, node.values, strict=True)
-            case ast.arguments():
-                named = [*node.posonlyargs, *node.args]
-                given = list(zip(reversed(named), reversed(node.defaults), strict=False))
-                pairs = [(argument.arg, default) for argument, default in given]
-                pairs += [(a.arg, default) for a, default in zip(node.kwonlyargs, node.kw_defaults, strict=True)]
-            case ast.For() | ast.AsyncFor() | ast.comprehension() if not is_weak(_said(node.target) or ""):
-                pairs = [(node.target, node.iter)]
-            case ast.Match():
-                patterns = [case.pattern for case in node.cases]
-                pairs = [(node.subject, pattern.value) for pattern in patterns if isinstance(pattern, ast.MatchValue)]
-            case ast.Call():
-                pairs = [*zip(node.args, node.args[1:], strict=False), *_logins(node)]
-            case ast.Tuple() | ast.List():
-                pairs = zip(node.elts, node.elts[1:], strict=False) if len(node.elts) == 2 else ()
-            case ast.Compare():
-                pairs = [(node.left, node.comparators[0]), (node.comparators[0], node.left)]
-        yield from ((said, value) for name, value in pairs if value and (said := _said(name)) and sounds_secret(said))
-
-
-def _logins(call: ast.Call) -> list[tuple[str, ast.AST]]:
-    """Return what a login takes last, or as its key: a password."""
-    if _called(call) not in _LOGINS:
-        return []
-    keys = [keyword.value for keyword in call.keywords if keyword.arg == "key"]
-    return [("password", value) for value in [*call.args[-1:], *keys]]
-
-
-def _called(call: ast.Call) -> str | None:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else _said(call.func)
-
-
-def _unpacked(target: ast.AST, value: ast.AST) -> list[tuple[ast.AST, ast.AST]]:
-    both = (ast.Tuple, ast.List)
-    if isinstance(target, both) and isinstance(value, both) and len(target.elts) == len(value.elts):
-        return list(zip(target.elts, value.elts, strict=True))
-    return [(target, value)]
-
-
-def _said(name: ast.AST | str | None) -> str | None:
-    """Return the name that a target, key or argument says."""
-    match name:
-        case str():
-            return name
-        case ast.Name():
-            return name.id
-        case ast.Starred() | ast.Attribute(attr="value"):
-            return _said(name.value)
-        case ast.Attribute():
-            return name.attr
-        case ast.Subscript():
-            key = _said(name.slice)
-            return key if key and sounds_secret(key) else _said(name.value)
-        case ast.Constant(value=str()):
-            return str(name.value)
-    return None
-
-
 def _literals(value: ast.AST) -> Iterator[ast.expr]:
     """Find the strings that make up a value; arguments of calls such as ``getpass("Token: ")`` aren't part of it."""
     match value:
@@ -156,12 +93,39 @@ def _literals(value: ast.AST) -> Iterator[ast.expr]:
                 yield from _literals(child)
         case ast.Subscript():
             yield from _literals(value.value)
+        case ast.Lambda():
+            yield from _literals(value.body)
         case ast.Call():
-            on_text = isinstance(value.func, ast.Attribute) and isinstance(value.func.value, ast.Constant)
-            if on_text or _called(value) in _WRAPPERS:
-                parts = [value.func.value] if isinstance(value.func, ast.Attribute) else []
-                for child in [*parts, *value.args, *(keyword.value for keyword in value.keywords)]:
-                    yield from _literals(child)
+            for child in _handed_over(value):
+                yield from _literals(child)
+
+
+def _handed_over(call: ast.Call) -> list[ast.AST]:
+    """Return the parts of a call that its result is made of."""
+    name, func = called(call), call.func
+    keywords = [keyword.value for keyword in call.keywords]
+    given = [] if name == "encode" else call.args  # the codec's name
+    if name in _WRAPPERS or (isinstance(func, ast.Attribute) and isinstance(func.value, ast.Constant)):
+        return [*([func.value] if isinstance(func, ast.Attribute) else []), *given, *keywords]
+    if name == "compile":  # an expression that finds secrets isn't one
+        return []
+    inner: list[ast.AST] = [func] if isinstance(func, ast.Lambda) else []
+    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Call):
+        inner.append(func.value)
+    inner += [keyword.value for keyword in call.keywords if keyword.arg in _DEFAULTS]
+    if name in _READERS:
+        return [*inner, *call.args[1:]]
+    if name in _FIELDS:
+        return [*inner, *call.args[:1]]
+    return [*inner, *(value for value in [*call.args, *keywords] if _looks_secret(value))]
+
+
+def _looks_secret(value: ast.AST) -> bool:
+    match value:
+        case ast.Constant(value=str() | bytes() as text):
+            said = text.decode(errors="replace") if isinstance(text, bytes) else text
+            return len(said) > 5 and not _NO_SECRET.fullmatch(said)
+    return isinstance(value, ast.Call | ast.Lambda)
 
 
 def texts(source: str, of_magics: Callable[[str], str], masked: Callable[[str], str]) -> Iterator[Span]:

@@ -26,7 +26,7 @@ _WORD = (
 _SECRET_NAME = re.compile(rf"(?i)(?:^|[_\-.]){_WORD}(?:$|[_\-.\d])")
 _NO_SECRET = re.compile(
     r"(?i)(?:^|_)(?:pad|eos|bos|unk|sep|cls|mask|stop|start|end|special|image|video)_token|"
-    r"_(?:resource|type|method|ur[il]|endpoint|field|path|file|column|scheme|provider|class|length|count|size)s?$"
+    r"_(?:resource|type|method|ur[il]|endpoint|field|path|file|column|scheme|provider|class|length|count|size|env)s?$"
 )
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WEAK = re.compile(r"(?i)^(?:token|auth|signature|pass)$")  # what loops over words and settings are called, too

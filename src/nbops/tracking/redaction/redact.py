@@ -32,13 +32,16 @@ _INLINE = re.compile(  # name=value, --name value and Name: scheme value
     (?P<between> \s?=\s? | \s?:\s? (?:Bearer|Basic|token)\s | :\s?(?=\S*\d) | (?<=\w)\s+ )
     (?P<quote> ['"]? ) (?P<value> [^\s'"&;,()\[\]{}<>%$\\]{3,} )"""
 )
-_URL = re.compile(r"(?P<scheme>\b[A-Za-z][\w+.\-]{0,30}://)[^\s:/@'\"]{0,200}:[^\s/@'\"]{1,200}@")
+_URL = re.compile(
+    r"(?P<scheme>\b[A-Za-z][\w+.\-]{0,30}://)(?:[^\s:/@'\"]{0,200}:[^\s/@'\"]{1,200}|(?<=https://)(?=\D{0,200}\d)[\w.~%\-]{12,200})@"
+)
+_SIGNED = re.compile(r"(?<=[?&]sig=)[^&\s'\"]{8,}")
 _BARE = re.compile(
     r"\b(?:gh[pousr]_|github_pat_|sk-|xox[abprs]-|AKIA|ASIA|hf_|glpat-|dapi|npm_|pypi-|AIza|eyJ[\w\-]{10,400}\.)"
     r"[\w\-.]{12,}"
 )
 _SUSPECT = re.compile(
-    r"(?i)pass|pwd|secret|token|key|credential|auth|signature|string|dsn|://|identified|login|curl|mysql|mariadb|"
+    r"(?i)pass|pwd|secret|token|key|sig=|credential|auth|signature|string|dsn|://|identified|login|curl|mysql|mariadb|"
     + _BARE.pattern
 )
 _CELL_MAGIC = re.compile(r"\s*(?P<magic>%%[^\n]*)(?:\n|\Z)")
@@ -63,7 +66,7 @@ def redact_source(source: str) -> str:
     if tree is None:
         return redact_text(source)
     if suspect:
-        source = replace(source, [*literals_of_secrets(tree, source), *texts(source, _mask_line, _mask_said)])
+        source = replace(source, [*literals_of_secrets(tree, source), *texts(source, _mask_line, _mask_string)])
         source = _mask_marked(source)
     if masks.masks_anything():
         source = replace(source, texts(source, masks.mask, masks.mask))
@@ -101,12 +104,17 @@ def _redact(text: str) -> str:
 
 def _mask_marked(text: str) -> str:
     """Mask what is a secret by its looks: credentials in URLs, tokens with a known prefix."""
-    return _BARE.sub(MASK, _URL.sub(rf"\g<scheme>{MASK}@", text))
+    return _SIGNED.sub(MASK, _BARE.sub(MASK, _URL.sub(rf"\g<scheme>{MASK}@", text)))
 
 
 def _mask_line(text: str) -> str:
     """Mask a magic's line, whose quotes may hold a name with its value."""
     return _mask_said(_WHOLE.sub(_mask_value, text))
+
+
+def _mask_string(text: str) -> str:
+    """Mask a string or comment, which may hold JSON or settings."""
+    return _mask_said(_QUOTED.sub(_mask_value, text))
 
 
 def _mask_said(text: str) -> str:
