@@ -107,7 +107,8 @@ def _table(runs: list[RunSummary], width: int) -> Table:
     table = tables.plain_table("", *heads)
     for title in ("params", "metrics") if with_params else ("metrics",):
         table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=1)
-    table.add_column(" ".join(kind[:digits].ljust(digits) for kind in VERSION_KINDS), no_wrap=True)
+    titles = (kind if len(kind) <= digits else kind[:3] for kind in VERSION_KINDS)
+    table.add_column(" ".join(title.ljust(digits) for title in titles), no_wrap=True)
     for column in table.columns[: len(heads)]:
         column.no_wrap, column.overflow = True, "ellipsis"
     table.columns[1].max_width = width // 5 if with_status else 10
