@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -26,6 +25,7 @@ import wrapt
 from nbops.project import Project
 from nbops.tracking import own_work, trimmed_autolog
 from nbops.tracking.recording.cell import Outcome
+from nbops.tracking.recording.interrupts import uninterrupted
 from nbops.tracking.trainers import FLAVORS, Trainers
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Autologging:
         """Return when `mlflow` logs here: through the journal in a recorded kernel, with its own autologging in a script."""
         with self._lock, _quietly():
             if self._outbox is not None:
-                with _uninterrupted():
+                with uninterrupted():
                     importlib.import_module("mlflow")
             elif not self.ready:
                 self._switch_on_in_script()
@@ -158,6 +158,7 @@ class Autologging:
 
     def on_mlflow(self, mlflow: Any) -> None:
         """Lead MLflow to the journal, unless it has been led elsewhere."""
+        from nbops.tracking.journal import default_experiment
         from nbops.tracking.journal.open_runs import OpenRuns
         from nbops.tracking.journal.plugin import SCHEME, WriteBehindStore, uri_of
         from nbops.tracking.recording import recorder
@@ -174,7 +175,7 @@ class Autologging:
         if utils._tracking_uri is None:
             utils._tracking_uri = uri_of(self.project)  # not by its setter: child processes shall find the real store
             mlflow.set_registry_uri(self._outbox.uri)
-        _have_default_experiment(self)
+        default_experiment.provide(lambda: _active.store if _active is not None else None)
         if self._open_runs is None:
             self._open_runs = OpenRuns(active.saw_run, self.stage_run)
             self._open_runs.watch(mlflow)
@@ -186,7 +187,7 @@ class Autologging:
             if time.monotonic() - self._failed.get(name, float("-inf")) < _RETRY_AFTER:
                 return
             try:
-                with _quietly(), _uninterrupted():
+                with _quietly(), uninterrupted():
                     importlib.import_module("mlflow")
                     self._trainers.switch_on(name)
             except Exception:
@@ -223,7 +224,7 @@ class Autologging:
     def _switch_on_in_script(self) -> None:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        with _uninterrupted():
+        with uninterrupted():
             import mlflow
         experiment = self.store.experiment_id()
         mlflow.set_tracking_uri(self.project.tracking_uri)
@@ -290,45 +291,9 @@ def _tell(job: Callable[[Autologging], None]) -> None:
             active.guarded(lambda: job(active))
 
 
-def _have_default_experiment(autologging: Autologging) -> None:
-    """Have runs belong to the project's experiment where the user chose none."""
-    from mlflow.tracking.default_experiment import registry
-    from mlflow.tracking.default_experiment.abstract_context import DefaultExperimentProvider
-
-    class ProjectExperiment(DefaultExperimentProvider):  # type: ignore[misc]  # MLflow isn't typed
-        def in_context(self) -> bool:
-            from nbops.tracking.journal.sklearn_fits import foreign_uri
-
-            return _active is not None and foreign_uri() is None
-
-        def get_experiment_id(self) -> str:
-            assert _active is not None, "only in context"
-            return _active.store.experiment_id()
-
-    providers = registry._default_experiment_provider_registry
-    if not any(type(provider).__name__ == ProjectExperiment.__name__ for provider in providers):
-        providers.register(ProjectExperiment)
-
-
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Keep MLflow's own warnings from the user, who may even have made warnings errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold back an interrupt until the block has ended: an import that is broken off can't be repeated."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupted: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if interrupted:
-            signal.raise_signal(signal.SIGINT)

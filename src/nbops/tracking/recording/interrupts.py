@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -34,6 +36,18 @@ class Held:
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self.came = True
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back an interrupt until the block has ended: an import that is broken off can't be repeated."""
+    held = Held()
+    try:
+        with held:
+            yield
+    finally:
+        if held.came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def interrupt_cell(shell: Any) -> None:
