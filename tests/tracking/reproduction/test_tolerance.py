@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from nbops.tracking.reproduction.judge import under_names_of
 from nbops.tracking.reproduction.tolerance import Tolerance, measures_machine, normalised, without_markup
 
 TOLERANCE = Tolerance()
@@ -75,3 +76,10 @@ def test_metrics_of_the_machine(name: str) -> None:
 @pytest.mark.parametrize("name", ["accuracy", "time_to_event_auc", "seconds_saved_r2", "rmse", "loss", "timeliness"])
 def test_metrics_of_the_model(name: str) -> None:
     assert not measures_machine(name)
+
+
+def test_scores_are_known_whatever_number_their_data_got() -> None:
+    old = {"Forest_score-2_X": 0.5, "Forest_score-3_X-2": 0.6, "auc": 0.7, "gone": 1.0}
+    new = {"Forest_score-2_X-2": 0.5, "Forest_score-3_X-3": 0.6, "auc": 0.7, "other-1": 2.0}
+    assert under_names_of(old, new) == {"Forest_score-2_X": 0.5, "Forest_score-3_X-2": 0.6, "auc": 0.7, "other-1": 2.0}
+    assert under_names_of(old, old) == old

@@ -26,6 +26,7 @@ from nbops.tracking.store import Store
 
 Kind = Literal["input", "cell", "param", "model", "metric", "output"]
 _RANK: dict[Kind, int] = {"input": 0, "cell": 1, "param": 2, "model": 3, "metric": 4, "output": 5}
+_SCORED = re.compile(r"(?<=[A-Za-z_])-\d+$")
 _GONE = "there is no such file"
 _NEW = "the run has none, so it doesn't count"
 _MACHINE = "measures the machine, so it doesn't count"
@@ -285,9 +286,21 @@ def _learned(
     return Check("model", f"{name}.{found.name}", found.level, found.before, found.after, *place)
 
 
+def under_names_of(old: Mapping[str, float], new: Mapping[str, float]) -> dict[str, float]:
+    """Return metrics made again under the names that they had.
+
+    MLflow numbers the data that a model is scored on (``score-3_X-2``) by its address, which can be taken again.
+    """
+    gone = [name for name in old if name not in new]
+    known = {_SCORED.sub("", name): name for name in gone if _SCORED.search(name)}
+    known |= {name: name for name in gone if not _SCORED.search(name)}
+    return {name if name in old else known.get(_SCORED.sub("", name), name): value for name, value in new.items()}
+
+
 def _metrics(evidence: Evidence, run: RunDetail, tolerance: Tolerance) -> Iterator[Check]:
     position, cell_id = _target(evidence)
-    old, new = evidence.origin.run.summary.metrics, {**run.summary.metrics, **evidence.metrics}
+    old = evidence.origin.run.summary.metrics
+    new = under_names_of(old, {**run.summary.metrics, **evidence.metrics})
     for name in sorted(old.keys() | new.keys()):
         if name not in old or name not in new:
             there = old if name in old else new
