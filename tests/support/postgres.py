@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -28,9 +28,11 @@ def free_port() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A running cluster."""
+    """A running cluster, which can be stopped, and started again at its port."""
 
     port: int
+    stop: Callable[[], None]
+    start: Callable[[], None]
 
     def uri(self, database: str) -> str:
         return f"postgresql://nbops:secret@127.0.0.1:{self.port}/{database}"
@@ -72,11 +74,18 @@ def cluster() -> Iterator[Cluster]:
         *("-A", "scram-sha-256", f"--pwfile={password}"),
     )
     control = str(programs / "pg_ctl")
-    run(control, "-D", data, "-w", "-s", "-l", str(folder / "log"), "-o", options, "start")
+
+    def start() -> None:
+        run(control, "-D", data, "-w", "-s", "-l", str(folder / "log"), "-o", options, "start")
+
+    def stop(mode: str = "fast") -> None:
+        run(control, "-D", data, "-w", "-s", "-m", mode, "stop")
+
+    start()
     try:
-        yield Cluster(port)
+        yield Cluster(port, stop, start)
     finally:
-        run(control, "-D", data, "-w", "-s", "-m", "immediate", "stop")
+        stop("immediate")
         shutil.rmtree(folder, ignore_errors=True)
 
 
