@@ -29,6 +29,7 @@ from nbops.tracking.recording.interrupts import uninterrupted
 from nbops.tracking.trainers import FLAVORS, Trainers
 
 if TYPE_CHECKING:
+    from nbops.tracking.journal.moments import Snapshots
     from nbops.tracking.journal.open_runs import OpenRuns
     from nbops.tracking.journal.outbox import Outbox
     from nbops.tracking.journal.sklearn_fits import Fits
@@ -58,6 +59,7 @@ class Autologging:
         self._outbox: Outbox | None = None
         self._fits: Fits | None = None
         self._open_runs: OpenRuns | None = None
+        self._snapshots: Snapshots | None = None
         self._guard: Callable[[Callable[[], None]], None] = lambda job: job()
         self._attached: set[str] = set()
         self._lock = threading.RLock()
@@ -132,10 +134,14 @@ class Autologging:
         self._attached = aside
         if outbox is None or not wanted or self.stage_run:
             return
+        from nbops.tracking.journal.moments import Snapshots
         from nbops.tracking.journal.sklearn_fits import foreign_uri
 
         uri = foreign_uri()
-        later(lambda: outbox.later(lambda: _journal_snapshots(outbox, wanted, seq, uri)))
+        snapshots = self._snapshots or Snapshots(outbox)
+        self._snapshots = snapshots
+        snapshots.ask(wanted, seq)
+        later(lambda: outbox.later(lambda: snapshots.journal(wanted, seq, uri)))
 
     def flush(self) -> None:
         """Return when all that was logged so far is journaled."""
@@ -149,7 +155,7 @@ class Autologging:
             self.attach((), seq, lambda job: job())
         if self._outbox is not None:
             self._outbox.close()
-            self._outbox = None
+            self._outbox = self._snapshots = None
 
     def give_way(self) -> None:
         """Let a run that is started now take the place of one that an earlier cell left."""
@@ -259,15 +265,6 @@ def forget() -> None:
     if hooks is not None and scores is not None:
         hooks.listen(None)
         scores.listen(None)
-
-
-def _journal_snapshots(outbox: Outbox, runs: Iterable[tuple[str, bool]], seq: int, uri: str | None) -> None:
-    from nbops.tracking.journal.entries import Snapshot
-    from nbops.tracking.journal.moments import catch
-
-    caught = catch(outbox.project, outbox.spool)
-    for run_id, is_open in runs:
-        outbox.write(Snapshot(run_id, outbox.journal.session, seq, caught, is_open, uri))
 
 
 def _hook() -> None:

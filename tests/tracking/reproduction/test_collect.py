@@ -103,6 +103,17 @@ def test_copies_and_environments(store: Store) -> None:
 
 
 @pytest.mark.slow
+def test_what_stores_refused_is_kept_for_a_while(store: Store) -> None:
+    refused = store.project.state / "journal" / "refused"
+    refused.mkdir(parents=True)
+    for name, days in (("old.jsonl", 60), ("young.jsonl", 1)):
+        (refused / name).write_text("{}\n", encoding="utf-8")
+        os.utime(refused / name, (time.time() - days * DAY,) * 2)
+    os.utime(refused, (time.time() - 60 * DAY,) * 2)
+    assert names(collect(store)) == {"old.jsonl"}
+    assert [path.name for path in refused.iterdir()] == ["young.jsonl"]
+
+
 def test_runs_hold_their_session_and_are_purged_only_when_deleted(store: Store) -> None:
     path = session(store.project, "old", days=60)
     run = store.start_run("kept", tags={"nbops.session": "old"})

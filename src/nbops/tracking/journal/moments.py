@@ -1,24 +1,25 @@
-"""Snapshots at a distance: what must be caught at the moment is caught in the kernel, all else is put together by the worker.
+"""Snapshots in the kernel: what must be caught at the moment is caught here, all else is put together by the worker.
 
 The commit, what differs from it, and the environment with its threads and seeds are of the moment; cells, data and models
-are in the session's file, which the worker reads once the cell's last line is in it.
+are in the session's file, which the worker reads once the cell's last line is in it (`journal.attaching`).
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from nbops.project import Project
 from nbops.tracking.journal.entries import Snapshot
-from nbops.tracking.journal.file import is_alive
-from nbops.tracking.journal.real import Real
 from nbops.tracking.journal.spool import Spool
 
-_PATIENCE = 10.0
-_LOOK = 0.02
+if TYPE_CHECKING:
+    from nbops.tracking.journal.outbox import Outbox
+
+_LONGEST_WAIT = 0.5
 
 
 def catch(project: Project, spool: Spool) -> str:
@@ -28,52 +29,35 @@ def catch(project: Project, spool: Spool) -> str:
     return spool.put(msgspec.json.encode(moment(project)))
 
 
-class SnapshotReplay:
-    """Attaches snapshots to runs in the real store.
+class Snapshots:
+    """Journals snapshots of a kernel's runs: of those that cells ask for shortly one after the other only the last.
 
     Parameters
     ----------
-    real
-        The store.
+    outbox
+        Takes them.
     """
 
-    def __init__(self, real: Real) -> None:
-        self._real = real
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._last: dict[str, int] = {}
+        self._since: dict[str, float] = {}
 
-    def attach(self, entry: Snapshot) -> None:
-        """Attach a run's five versions."""
-        from nbops.tracking import snapshots
+    def ask(self, runs: Iterable[tuple[str, bool]], seq: int) -> None:
+        """Tell that the cell executed as number `seq` logged to these runs; `journal` follows later."""
+        for run_id, _ in runs:
+            self._last[run_id] = seq
+            self._since.setdefault(run_id, time.monotonic())
 
-        if entry.uri is not None:  # in a store of the user's own, nbops attaches nothing
+    def journal(self, runs: Iterable[tuple[str, bool]], seq: int, uri: str | None) -> None:
+        """Journal the moment of those runs (each with whether it's open) that no later cell has asked for."""
+        now = time.monotonic()
+        due = [
+            run for run in runs if self._last.get(run[0]) == seq or now - self._since.get(run[0], now) > _LONGEST_WAIT
+        ]
+        if not due:
             return
-        self._wait_for(entry)
-        snapshots.attach(
-            self._real.store,
-            self._real.run_id(entry.run_id),
-            session=entry.session,
-            known_as=entry.run_id,
-            seq=entry.seq,
-            caught=self._caught(entry.moment),
-            with_params=not entry.open,
-        )
-
-    def _caught(self, name: str | None) -> dict[str, Any] | None:
-        path = self._real.journal.spool / name if name else None
-        if path is None or not path.exists():
-            return None
-        return dict(msgspec.json.decode(path.read_bytes()))
-
-    def _wait_for(self, entry: Snapshot) -> None:
-        """Return when the cell's end is on disk, or nobody is left to write it."""
-        from nbops.tracking.recording.records import read
-
-        path = self._real.project.sessions / f"{entry.session}.jsonl"
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            cell = next((cell for cell in read(path).cells if cell.start.seq == entry.seq), None)
-            if cell is not None and cell.end is not None:
-                return
-            head = self._real.journal.head()
-            if head is None or not is_alive(head):
-                return
-            time.sleep(_LOOK)
+        caught = catch(self._outbox.project, self._outbox.spool)
+        for run_id, is_open in due:
+            self._since.pop(run_id, None)
+            self._outbox.write(Snapshot(run_id, self._outbox.journal.session, seq, caught, is_open, uri))

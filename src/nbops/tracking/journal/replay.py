@@ -53,9 +53,9 @@ class Replay:
     """
 
     def __init__(self, real: Real) -> None:
+        from nbops.tracking.journal.attaching import SnapshotReplay
         from nbops.tracking.journal.fits import FitReplay
         from nbops.tracking.journal.logged_models import ModelReplay
-        from nbops.tracking.journal.moments import SnapshotReplay
 
         self.real = real
         self.closed = False

@@ -3,8 +3,8 @@
 A session is kept while its kernel lives, a run in the store names it, it holds the last execution of a cell that is
 still in its notebook, it's among the newest of its notebook, or it's younger than asked for. Outputs are kept while a
 kept session refers to them, executed notebooks while the pipeline's cache or a run does, environments of
-reproductions and copies of the project while they are young or in use. What is journaled for the store is settled
-first and never touched. Runs are never touched here: see `purge`.
+reproductions and copies of the project, and what stores refused, while they are young or in use. What is journaled for
+the store is settled first and never touched. Runs are never touched here: see `purge`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Literal
 from nbops.errors import NotebookError, TrackingError
 from nbops.notebook import document
 from nbops.project import Project
+from nbops.tracking.journal import refused
 from nbops.tracking.recording.records import Session, SessionLog, read, read_session
 from nbops.tracking.recording.sessions import is_alive
 from nbops.tracking.reproduction.scratch import replay_folder
@@ -30,7 +31,7 @@ from nbops.tracking.reproduction.shown import outputs_folder
 from nbops.tracking.schema import RunSummary
 from nbops.tracking.store import Store
 
-Kind = Literal["session", "output", "journal", "executed notebook", "environment", "copy"]
+Kind = Literal["session", "output", "journal", "refused entries", "executed notebook", "environment", "copy"]
 _DAY = 24 * 3600.0
 _HOUR = 3600.0
 
@@ -80,6 +81,7 @@ def rubbish(store: Store, *, older_than: float, keep: int) -> Iterator[Rubbish]:
         yield Rubbish("session", path, _size(path), why)
     yield from _outputs(project, [path for path in sessions if path not in gone])
     yield from _journals(project)
+    yield from _refused(project, limit)
     yield from _executed(store, limit)
     yield from _environments(project, limit)
     yield from _copies(project)
@@ -202,9 +204,15 @@ def _journals(project: Project) -> Iterator[Rubbish]:
     if not folder.is_dir():
         return
     there = {path.stem for path in folder.glob("*.jsonl")}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(each for each in folder.iterdir() if each != refused.folder(project)):
         if path.name.partition(".")[0] not in there and time.time() - path.stat().st_mtime > _HOUR:
             yield Rubbish("journal", path, _size(path), "its journal is in the store")
+
+
+def _refused(project: Project, limit: float) -> Iterator[Rubbish]:
+    for path in sorted(refused.folder(project).glob("*")):
+        if path.stat().st_mtime <= limit:
+            yield Rubbish("refused entries", path, _size(path), "no store took it")
 
 
 def _executed(store: Store, limit: float) -> Iterator[Rubbish]:
