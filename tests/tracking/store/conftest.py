@@ -19,8 +19,8 @@ from nbops.tracking.store import Store
 from postgres import Cluster, cluster, free_port
 
 S3 = {
-    "AWS_ACCESS_KEY_ID": "trial",
-    "AWS_SECRET_ACCESS_KEY": "trial",
+    "AWS_ACCESS_KEY_ID": "id-of-a-test",
+    "AWS_SECRET_ACCESS_KEY": "key-of-a-test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }

@@ -10,6 +10,7 @@ import site
 import sys
 import sysconfig
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 _OURS = ("nbops",)
@@ -21,6 +22,7 @@ def library_folders() -> tuple[str, ...]:
     folders = set(sysconfig.get_paths().values())
     folders.update(site.getsitepackages())
     folders.add(site.getusersitepackages())
+    folders.add(str(Path(__file__).resolve().parents[2]))  # ours, wherever it's installed from
     folders.update((f"{sys.prefix}/lib", f"{sys.base_prefix}/lib", f"{sys.prefix}/share", f"{sys.prefix}/etc"))
     return tuple(f"{folder.rstrip('/')}/" for folder in folders if folder not in ("/", ""))
 
