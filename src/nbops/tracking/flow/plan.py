@@ -12,11 +12,11 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from nbops.notebook.names import Names, names_of, root_name
 from nbops.notebook.normalise import is_python, parse
 from nbops.notebook.scopes import evaluated_at_definition
+from nbops.tracking.flow.conduct import REFCOUNTS, is_inert, is_quiet, is_seed, walk
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _EXPANDED = re.compile(r"\$(\w+)|\{([^{}]*)\}")
@@ -26,13 +26,7 @@ _SHELL_BODIES = frozenset(
 )
 _EVERYTHING = frozenset({"globals", "locals", "vars", "dir"})
 _NAMESPACES = frozenset({"user_ns", "user_global_ns", "user_module", "__globals__", "f_globals", "f_locals", "f_back"})
-_SEEDS = frozenset({"seed", "manual_seed", "manual_seed_all", "set_state", "setstate", "set_rng_state", "set_seed"})
-_QUIET = frozenset({"print", "len", "type", "isinstance", "issubclass", "repr", "str", "id", "display", "help", "hash"})
-_REFCOUNTS = frozenset(
-    {"getrefcount", "get_referrers", "get_referents", "get_objects", "getweakrefcount", "getweakrefs"}
-)
 _OUTPUTS = frozenset({"Out", "_oh"})
-_LITERALS = (ast.Constant, ast.Name, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.expr_context)
 
 
 @dataclass(slots=True)
@@ -51,6 +45,9 @@ class Plan:
         Chains such as ``("pd", "DataFrame", "area")`` that are assigned through.
     thrown
         Roots of calls whose result is thrown away.
+    inert, plain
+        Whether it can't change an object that was there before; and, beyond that, only binds names to plain values, to
+        lambdas, or to what other names hold.
     shown
         Numbers of outputs that it reads as ``Out[5]``, as the names that they have too: ``_5``.
     """
@@ -69,6 +66,7 @@ class Plan:
     magic: str = ""
     shell: bool = False
     inert: bool = False
+    plain: bool = False
     quiet: bool = False
     seeds: bool = False
     imports: bool = False
@@ -96,10 +94,11 @@ def plan_of(node: ast.stmt) -> Plan:
         plan.values |= plan.binds
     plan.imports = isinstance(node, ast.Import | ast.ImportFrom)
     plan.future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
-    plan.inert = _is_inert(node)
-    plan.quiet = _is_quiet(node)
-    plan.seeds = _is_seed(node)
-    plan.counts_references = bool(plan.attributes & _REFCOUNTS)
+    plan.inert = is_inert(node)
+    plan.plain = isinstance(node, ast.Assign) and plan.inert and not (plan.everything or plan.shown or plan.words)
+    plan.quiet = is_quiet(node)
+    plan.seeds = is_seed(node)
+    plan.counts_references = bool(plan.attributes & REFCOUNTS)
     plan.ours = plan.ours or _sets_number(node)
     return plan
 
@@ -149,7 +148,7 @@ def _survey(plan: Plan, body: Iterable[ast.AST]) -> None:
     namespaces: list[ast.AST] = []
     single: set[int] = set()
     outputs = 0
-    for node in _walk(body):
+    for node in walk(body):
         kind = type(node)
         if kind is ast.Name:
             plan.shell = plan.shell or node.id == "get_ipython"
@@ -182,21 +181,6 @@ def _survey(plan: Plan, body: Iterable[ast.AST]) -> None:
         plan.shown.clear()  # other uses of `Out` may read any of them
     if "__main__" in plan.texts or any(id(node) not in single for node in namespaces):
         plan.everything = True
-
-
-def _walk(body: Iterable[ast.AST]) -> Iterator[Any]:
-    """Go through all nodes, as `ast.walk` does, in half the time."""
-    waiting: list[Any] = list(body)
-    while waiting:
-        node = waiting.pop()
-        yield node
-        held = node.__dict__
-        for name in node._fields:  # tracebacks hang their own attributes on nodes
-            value = held.get(name)
-            if isinstance(value, ast.AST):
-                waiting.append(value)
-            elif type(value) is list:
-                waiting += [each for each in value if isinstance(each, ast.AST)]
 
 
 def _survey_call(plan: Plan, node: ast.Call) -> None:
@@ -310,50 +294,3 @@ def _take_words(plan: Plan, texts: list[str], *, expanded_only: bool) -> None:
     for text in texts:
         parts = ["".join(match) for match in _EXPANDED.findall(text)] if expanded_only else [text]
         plan.words.update(word for part in parts for word in _WORD.findall(part))
-
-
-def _is_inert(node: ast.stmt) -> bool:
-    """Whether executing the statement can't change an object that was there before."""
-    match node:
-        case ast.FunctionDef() | ast.AsyncFunctionDef():
-            return not node.decorator_list and all(_is_plain(each) for each in evaluated_at_definition(node))
-        case ast.Assign(targets=targets, value=ast.Lambda() as function):
-            return all(isinstance(each, ast.Name) for each in targets) and all(
-                _is_plain(each) for each in evaluated_at_definition(function)
-            )
-        case ast.Assign(targets=targets, value=value):
-            return all(isinstance(target, ast.Name) for target in targets) and _is_plain(value)
-        case ast.Import() | ast.ImportFrom() | ast.Pass() | ast.Global():
-            return True
-        case ast.Delete(targets=targets):
-            return all(isinstance(target, ast.Name) for target in targets)
-        case ast.Expr(value=value):
-            return isinstance(value, ast.Constant)
-    return False
-
-
-def _is_plain(node: ast.AST) -> bool:
-    return all(isinstance(child, _LITERALS) for child in _walk([node]))
-
-
-def _is_quiet(node: ast.stmt) -> bool:
-    """Whether the statement only shows things, by built-in functions that change nothing."""
-    if not isinstance(node, ast.Expr):
-        return False
-    for child in _walk([node.value]):
-        if isinstance(child, ast.Call):
-            named = child.func.attr if isinstance(child.func, ast.Attribute) else getattr(child.func, "id", "")
-            if named not in (_QUIET if isinstance(child.func, ast.Name) else _REFCOUNTS) or child.keywords:
-                return False
-        elif isinstance(child, ast.Await | ast.comprehension | ast.NamedExpr | ast.Starred):
-            return False
-    return True
-
-
-def _is_seed(node: ast.stmt) -> bool:
-    value = getattr(node, "value", None)
-    if not isinstance(node, ast.Expr | ast.Assign) or not isinstance(value, ast.Call):
-        return False
-    called = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
-    calls = sum(isinstance(child, ast.Call) for child in _walk([value]))
-    return called in _SEEDS and calls == 1 and bool(value.args or value.keywords)

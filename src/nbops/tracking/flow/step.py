@@ -69,7 +69,11 @@ class RunningStep:
         if plan.ours:
             flow.settings = None
             return
-        if self.at[1] == 0:
+        if plan.plain:
+            self._read(plan.reads)
+            return
+        if not flow.looked:
+            flow.looked = True
             flow.randomness.look()
         if plan.counts_references:
             flow.ledger.let_go()
@@ -87,7 +91,7 @@ class RunningStep:
         self._patches = Patches(plan, self.reached, self.namespace)
         self._options = not (plan.attributes | self.reached.attributes).isdisjoint(_OPTIONS)
         # Between a cell's statements nothing else runs in its thread: the look after the last one is this one's before
-        kept = flow.settings if self.at[1] and not self._options else None
+        kept = flow.settings if not self._options else None
         self._settings = settings(flow.shell, options=self._options) if kept is None else kept
         flow.settings = None
         self._endings.begin()
@@ -128,6 +132,8 @@ class RunningStep:
         if self.broken:
             return self.given_up(failed)
         ledger = self.flow.ledger
+        if self.plan.plain:
+            return self._bound(set() if failed else self.plan.binds, failed)
         bound = self._before.bound_since(self.namespace)
         deleted = self._before.deleted_since(self.namespace)
         changed = self._changed_objects() if not self.plan.inert or self._codes else []
@@ -141,6 +147,18 @@ class RunningStep:
         self._patches.finish(self.plan, [self.namespace[name] for name in bound if name in self.namespace])
         self.flow.extra_roots = [*self.flow.extra_roots, *self._patches.values][-_MOST_ROOTS:]
         lasting = self._is_lasting()
+        return self._written(bound, deleted, changed, failed, lasting=lasting)
+
+    def _bound(self, names: set[str], failed: bool) -> Step:
+        """Write down that names were bound, which is all that a plain statement does."""
+        if self.reached.everything:
+            self.needs |= self.flow.ledger.everything()
+        elif self.reached.exhausted:
+            self.needs |= self.flow.ledger.all_changes()
+        return self._written({name for name in names if is_users(name)}, set(), [], failed, lasting=False)
+
+    def _written(self, bound: set[str], deleted: set[str], changed: list[Seen], failed: bool, *, lasting: bool) -> Step:
+        ledger = self.flow.ledger
         ledger.history.append(self.at)
         self._write_names(bound, deleted, failed)
         self._write_objects(changed)

@@ -56,6 +56,7 @@ class Flow:
         self.randomness = Randomness()
         self.extra_roots: list[Any] = []
         self.settings: dict[str, Any] | None = None  # as the cell's last statement left them
+        self.looked = False  # at random states, in this cell: what happened between cells is nobody's doing
         self._on_failure = on_failure
         self._wrapped: Callable[..., Any] | None = None
         self._plans: OrderedDict[str, list[tuple[Span, Plan]]] = OrderedDict()
@@ -97,6 +98,7 @@ class Flow:
         self._clear()
         self._seq, self._source, self._thread = seq, source, threading.get_ident()
         self._tracing = True
+        self.settings, self.looked = None, False
 
     def end(self) -> list[Step]:
         """Return what the cell's statements read and wrote; statements that weren't executed are left out at its end."""
