@@ -77,7 +77,7 @@ def execute(path: Path) -> bool:
                 "code": source,
                 "silent": False,
                 "store_history": True,
-                "user_expressions": {},
+                "stop_on_error": False,
                 "allow_stdin": False,
             }
             message = client.session.msg("execute_request", content, metadata={"cellId": cell_id})

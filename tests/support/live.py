@@ -65,7 +65,8 @@ class LiveNotebook:
 
     def execute(self, source: str, cell_id: str | None = None) -> str:
         """Execute code and return ``ok`` or ``error``."""
-        content = {"code": source, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        # else a kernel throws away what it's asked shortly after an error
+        content = {"code": source, "silent": False, "store_history": True, "stop_on_error": False, "allow_stdin": False}
         message = self.client.session.msg("execute_request", content, metadata={"cellId": cell_id} if cell_id else {})
         self.client.shell_channel.send(message)
         while True:
