@@ -57,13 +57,16 @@ class Writer:
         self._due.set()
         if self._thread:
             self._thread.join()
+            self._fsync()  # what was written while the thread was at it
         os.close(self._descriptor)
 
     def _sync(self) -> None:
-        closing = False
-        while not closing:
+        while not self._closing.is_set():
             self._due.wait()
-            closing = self._closing.wait(_TOGETHER)
+            self._closing.wait(_TOGETHER)
             self._due.clear()
-            with suppress(OSError):  # a disk that can't is told of by the next write
-                os.fsync(self._descriptor)
+            self._fsync()
+
+    def _fsync(self) -> None:
+        with suppress(OSError):  # a disk that can't is told of by the next write
+            os.fsync(self._descriptor)
