@@ -12,6 +12,7 @@ from typing import Any
 
 from nbops.project import Project
 from nbops.snapshot import code, environment, hardware
+from nbops.tracking.redaction import masks
 from nbops.tracking.redaction.diffs import redact_diff
 
 
@@ -24,7 +25,7 @@ def moment(project: Project) -> dict[str, Any]:
             "commit": version.commit,
             "branch": version.branch,
             "dirty": version.dirty,
-            "diff": _redacted(version.diff),
+            "diff": _redacted(version.diff, masks.rules()),
             "modules": code.loaded_modules(project.root),
         },
         "environment": {"digest": found.digest, **_shallow(found), "hardware": _shallow(hardware.capture())},
@@ -33,7 +34,8 @@ def moment(project: Project) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def _redacted(diff: str) -> str:
+def _redacted(diff: str, rules: tuple[object, ...]) -> str:
+    """Return the difference, masked by these rules: a secret that is learned later is masked from then on."""
     return redact_diff(diff)
 
 

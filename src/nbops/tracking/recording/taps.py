@@ -12,6 +12,7 @@ import os
 import select
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ _NAMES = ("stdout", "stderr")
 _PATIENCE, _MOMENT = 0.05, 0.003
 
 
-class Tap:
+class Tap(ABC):
     """Leads what a shell shows to a cell's `Shown`.
 
     Parameters
@@ -44,9 +45,11 @@ class Tap:
         self._pid = os.getpid()
         self._followed: list[tuple[Any, Any, Any]] = []
 
+    @abstractmethod
     def start(self) -> None:
         """Begin to follow what is displayed."""
 
+    @abstractmethod
     def stop(self) -> None:
         """Follow no more."""
 
@@ -70,9 +73,9 @@ class Tap:
     def _stream(self, name: str) -> Any:
         return getattr(sys, name, None)
 
+    @abstractmethod
     def _belongs(self, stream: Any) -> bool:
         """Whether what is written to a stream now is the cell's own output."""
-        raise NotImplementedError
 
     def _follow(self, name: str, stream: Any) -> None:
         attributes = getattr(stream, "__dict__", None)

@@ -115,6 +115,11 @@ def mask_these(text: str, told: Iterable[tuple[str, str]]) -> str:
     return finder.sub(MASK, text) if finder else text
 
 
+def rules() -> tuple[object, ...]:
+    """Return what is masked now, to tell whether a text was masked by the same rules."""
+    return _values, _patterns, _regexes
+
+
 def masks_anything() -> bool:
     """Whether there is any value or expression to look for."""
     return bool(_finder or _regexes)
