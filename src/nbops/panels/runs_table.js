@@ -85,10 +85,17 @@ function render({ model, el }) {
 
   let waiting = false;
   const ask = what => {
-    if (!waiting) {
-      waiting = true;
-      refresh.disabled = true;
+    if (waiting) {
+      return;
+    }
+    waiting = true;
+    refresh.disabled = true;
+    try {
       model.send({ ask: what });
+    } catch {
+      // the kernel ended or restarted, and its comms were closed: nobody will answer any more
+      clearInterval(clock);
+      refresh.title = 'The kernel that showed these runs has ended: run the cell again';
     }
   };
   const draw = () => {
