@@ -33,10 +33,14 @@ def _kept(project: Project, outputs: list[Output]) -> list[Kept]:
     return [(output.kind, output.mime, (folder / output.digest).read_bytes()) for output in outputs if output.digest]
 
 
-def _last(project: Project) -> Cell:
+def _cells(project: Project) -> list[Cell]:
     active = recorder.current()
     file = active.file if active else next(project.sessions.iterdir())
-    return read(file).cells[-1]
+    return read(file).cells
+
+
+def _last(project: Project) -> Cell:
+    return _cells(project)[-1]
 
 
 @pytest.fixture
@@ -173,8 +177,9 @@ def kernel(tmp_path_factory: pytest.TempPathFactory, isolated_environment: None)
 )
 def test_what_a_kernel_shows(kernel: Kernel, code: str, expected: list[tuple[str, bytes | None]] | None) -> None:
     kernel.run(code)
+    kernel.run("pass")  # what a cell showed is written by the beginning of the next one at the latest
     project = Project.find(kernel.folder)
-    end = _last(project).end
+    end = _cells(project)[-2].end
     assert end
     kept = _kept(project, end.outputs)
     if expected is not None:

@@ -9,7 +9,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbops.errors import TrackingError
-from nbops.tracking.recording.records import Closed, Data, End, Model, Record, Session, Start, read, read_session
+from nbops.tracking.recording.records import (
+    FORMAT,
+    Closed,
+    Data,
+    End,
+    Model,
+    Record,
+    Session,
+    Start,
+    read,
+    read_session,
+)
 from nbops.tracking.recording.writer import Writer
 
 SESSION = Session.here("s", "a.ipynb", None, None)
@@ -112,6 +123,6 @@ def test_format_1_is_still_read(tmp_path: Path) -> None:
 
 def test_a_newer_format_says_so(tmp_path: Path) -> None:
     path = _write(tmp_path / "s.jsonl")
-    path.write_bytes(path.read_bytes().replace(b'"pid"', b'"format":3,"pid"', 1))
+    path.write_bytes(path.read_bytes().replace(b'"pid"', b'"format":%d,"pid"' % (FORMAT + 1), 1))
     with pytest.raises(TrackingError, match="newer nbops"):
         read(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import weakref
+from collections.abc import Iterable
 from itertools import compress, count
 from operator import is_not, ne
 from typing import Any
@@ -33,34 +34,33 @@ def is_users(name: str) -> bool:
 
 
 class Before:
-    """The namespace as it was before a statement; with `blind`, without holding anything of it."""
+    """The namespace as it was before a statement; with `blind`, without holding anything of it.
 
-    def __init__(self, namespace: dict[str, Any], *, blind: bool = False) -> None:
+    The values of the `large` names are referred to weakly.
+    """
+
+    def __init__(self, namespace: dict[str, Any], large: Iterable[str] = (), *, blind: bool = False) -> None:
         self._blind = blind
-        held = namespace.copy()
-        self._names = list(held)
-        self._values: list[Any] = list(map(id, held.values())) if blind else list(held.values())
-        if not blind:
-            kinds = _kinds()
-            for at in compress(range(len(held)), map(kinds.__contains__, map(type, self._values))):
-                if _is_large(self._values[at]):
-                    self._values[at] = weakref.ref(self._values[at])
-
-    def names(self) -> list[str]:
-        """Return the names that were bound."""
-        return self._names
+        self._held = namespace.copy()
+        if blind:
+            self._held = {name: id(value) for name, value in self._held.items()}
+            return
+        for name in large:
+            value = self._held.get(name)
+            if type(value) in _may_be_large:  # it may have been bound to something else since
+                self._held[name] = weakref.ref(value)
 
     def bound_since(self, namespace: dict[str, Any]) -> set[str]:
         """Return the names that are bound to another object now, or weren't bound before."""
         now = namespace.copy()
         names, values = list(now), list(map(id, now.values())) if self._blind else list(now.values())
-        old_names, old = self._names, self._values
+        old_names, old = list(self._held), list(self._held.values())
         if names[: len(old_names)] == old_names:  # a name keeps its place, new ones come last: no loop in Python
             differs = map(ne if self._blind else is_not, values, old)
             found = [at for at in compress(count(), differs) if not self._is_kept(old[at], values[at])]
             different = [names[at] for at in found] + names[len(old_names) :]
         else:
-            before = dict(zip(old_names, old, strict=True))
+            before = self._held
             different = [
                 name
                 for name, value in zip(names, values, strict=True)
@@ -70,7 +70,7 @@ class Before:
 
     def deleted_since(self, namespace: dict[str, Any]) -> set[str]:
         """Return the names that aren't bound any more."""
-        return {name for name in set(self._names).difference(namespace) if is_users(name)}
+        return {name for name in self._held.keys() - namespace.keys() if is_users(name)}
 
     def _is_kept(self, old: Any, value: Any) -> bool:
         """Whether a value that isn't the one kept is the same: as an id, or of a large one referred to weakly."""
@@ -88,7 +88,10 @@ def _kinds() -> dict[type, bool]:
     return _may_be_large
 
 
-def _is_large(value: Any) -> bool:
+def is_large(value: Any) -> bool:
+    """Whether a value is an array or a table of so many bytes that it isn't to be held for longer than the user does."""
+    if type(value) not in _kinds():
+        return False
     if type(value).__name__ in ("ndarray", "Tensor"):
         return bool(value.nbytes > _LARGE)
     size = 0

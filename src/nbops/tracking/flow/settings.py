@@ -89,7 +89,7 @@ def settings(shell: Any, *, options: bool) -> dict[str, Any]:
         "folder": _folder(),
         "path": tuple(map(id, sys.path)),
         "recursion": sys.getrecursionlimit(),
-        "hooks": (id(sys.displayhook), id(sys.excepthook), len(sys.meta_path), len(sys.path_hooks)),
+        "hooks": (_display_hook(shell), id(sys.excepthook), len(sys.meta_path), len(sys.path_hooks)),
     }
     numpy = sys.modules.get("numpy")
     if numpy is not None and hasattr(numpy, "geterr"):
@@ -129,6 +129,13 @@ def differ(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return variables or any(
         before.get(key) != value for key, value in after.items() if key != "environment" and key not in imported_since
     )
+
+
+def _display_hook(shell: Any) -> int:
+    """Return the id of the user's own display hook; 0 for IPython's, and for the one that it takes the place of in a cell."""
+    hook = sys.displayhook
+    trap = shell.display_trap
+    return 0 if hook is trap.hook or hook is trap.old_hook else id(hook)
 
 
 def _numpy_errors(numpy: Any) -> Any:

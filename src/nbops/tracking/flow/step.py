@@ -67,7 +67,7 @@ class RunningStep:
         """Look at all that the statement may read."""
         plan, flow = self.plan, self.flow
         if plan.ours:
-            flow.settings = None
+            flow.settings, flow.looked = None, False
             return
         if plan.plain:
             self._read(plan.reads)
@@ -90,14 +90,14 @@ class RunningStep:
             self._ask()
         self._patches = Patches(plan, self.reached, self.namespace)
         self._options = not (plan.attributes | self.reached.attributes).isdisjoint(_OPTIONS)
-        # Between a cell's statements nothing else runs in its thread: the look after the last one is this one's before
+        # The look after the last statement is this one's before: what happens between cells isn't known to be nobody's
         kept = flow.settings if not self._options else None
         self._settings = settings(flow.shell, options=self._options) if kept is None else kept
         flow.settings = None
         self._endings.begin()
         if plan.counts_references:
             self.reached.seen.clear()
-        self._before = Before(self.namespace, blind=plan.counts_references)
+        self._before = Before(self.namespace, flow.large(), blind=plan.counts_references)
 
     def on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take what Python reports while the statement runs."""
@@ -163,6 +163,7 @@ class RunningStep:
         self._write_names(bound, deleted, failed)
         self._write_objects(changed)
         self._look_at_new(bound)
+        self.flow.measure(bound | self.changed)
         ledger.sweep()
         return self._step(failed, lasting=lasting, values=self._plain_values(bound, failed))
 

@@ -2,7 +2,8 @@
 
 IPython compiles every top-level statement of a cell by itself and awaits `shell.run_code` for each. That attribute is
 wrapped: before a statement everything that its names lead to is looked at; after it, what changed is written to the
-ledger. The statement needs whoever wrote last what it saw. What goes wrong in here ends in the log, and the statement
+ledger. The statement needs whoever wrote last what it saw. What a cell's last statement did is looked at when the cell's
+steps are asked for, which may be when the kernel has replied. What goes wrong in here ends in the log, and the statement
 then needs everything before it.
 """
 
@@ -12,7 +13,7 @@ import linecache
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from nbops.notebook.names import NOTHING, Names
@@ -20,6 +21,7 @@ from nbops.project import Project
 from nbops.tracking.flow import audit
 from nbops.tracking.flow.files import Files
 from nbops.tracking.flow.ledger import At, Ledger
+from nbops.tracking.flow.namespace import is_large
 from nbops.tracking.flow.plan import Plan, plan_of
 from nbops.tracking.flow.settings import Randomness
 from nbops.tracking.flow.statements import Span, spans
@@ -55,8 +57,9 @@ class Flow:
         self.files = Files(project.state, project.root)
         self.randomness = Randomness()
         self.extra_roots: list[Any] = []
-        self.settings: dict[str, Any] | None = None  # as the cell's last statement left them
-        self.looked = False  # at random states, in this cell: what happened between cells is nobody's doing
+        self.settings: dict[str, Any] | None = None  # as the last statement left them
+        self.looked = False  # at random states, since the last statement that changes them unseen
+        self._large: set[str] | None = None
         self._on_failure = on_failure
         self._wrapped: Callable[..., Any] | None = None
         self._plans: OrderedDict[str, list[tuple[Span, Plan]]] = OrderedDict()
@@ -95,15 +98,16 @@ class Flow:
 
     def begin(self, seq: int, source: str) -> None:
         """Begin a cell."""
+        self._settle()
         self._clear()
         self._seq, self._source, self._thread = seq, source, threading.get_ident()
         self._tracing = True
-        self.settings, self.looked = None, False
 
     def end(self) -> list[Step]:
         """Return what the cell's statements read and wrote; statements that weren't executed are left out at its end."""
         if self._step is not None:  # the recorder asks while a statement still runs, at the session's end
             self._leave(self._step, failed=False)
+        self._settle()
         self._tracing = False
         if not self._steps:
             return []
@@ -120,6 +124,20 @@ class Flow:
             Names(frozenset(self._defined), frozenset(self._used), frozenset(self._changed)) if self._steps else NOTHING
         )
 
+    def large(self) -> Iterable[str]:
+        """Return the names of values that are too large to be held beyond what the user does."""
+        if self._large is None:
+            self._large = set()
+            self.measure(self.shell.user_ns)
+        return self._large
+
+    def measure(self, names: Iterable[str]) -> None:
+        """Find out which of some names have large values now."""
+        if self._large is not None:
+            namespace, names = self.shell.user_ns, list(names)
+            self._large.difference_update(names)
+            self._large.update(name for name in names if is_large(namespace.get(name)))
+
     def _clear(self) -> None:
         self._seq, self._source, self._thread = 0, "", 0
         self._tracing = False
@@ -127,6 +145,7 @@ class Flow:
         self._parsed = False
         self._index = -1
         self._step: RunningStep | None = None
+        self._left: tuple[RunningStep, bool] | None = None  # a statement that was executed, and whether it failed
         self._steps: dict[int, Step] = {}
         self._defined: set[str] = set()
         self._used: set[str] = set()
@@ -136,6 +155,7 @@ class Flow:
         """Look at what a statement may read; None for one within another, whose effects are the outer one's."""
         if not self._tracing or self._step is not None or threading.get_ident() != self._thread:
             return None
+        self._settle()
         began = time.perf_counter()
         step: RunningStep | None = None
         try:
@@ -153,12 +173,20 @@ class Flow:
         return step
 
     def _leave(self, step: RunningStep, failed: bool) -> None:
-        """Write down what a statement did."""
+        """Take note that a statement was executed; what it did is looked at at once, unless it's the cell's last."""
         if self._step is not step:
             return
+        self._step, self._left = None, (step, failed)
+        if failed or step.plan.counts_references or self._index < len(self._body) - 1:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Write down what the statement did that was executed last, if that isn't done yet."""
+        if self._left is None:
+            return
+        (step, failed), self._left = self._left, None
         began = time.perf_counter()
         try:
-            self._step = None
             record = step.after(failed)
             self._defined |= step.defined
             self._used |= step.used - self._defined
@@ -210,6 +238,7 @@ class Flow:
             self._failed()
 
     def _failed(self) -> None:
+        self.settings, self.looked = None, False
         if self._on_failure is not None:
             self._on_failure()
         else:

@@ -25,14 +25,20 @@ _Guard = Callable[[Callable[[], None]], None]
 
 @dataclass(slots=True)
 class Measured:
-    """What was measured of a cell."""
+    """What was measured of a cell: seconds, and bytes."""
 
     duration: float = 0.0
     cpu: float | None = None
     memory: int | None = None
+
+
+@dataclass(slots=True)
+class Observed:
+    """What a cell showed, what its statements did, and the names that they defined, used and changed."""
+
     outputs: list[Output] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    seen: Names = NOTHING
+    names: Names = NOTHING
 
 
 class Instruments:
@@ -51,6 +57,7 @@ class Instruments:
     def __init__(self, shell: Any, project: Project, guard: _Guard) -> None:
         self._shell = shell
         self._project = project
+        self._kept_output = project.kept_output
         self._guard = guard
         self._meter = Meter()
         self._tap: Tap = tap_of(shell, guard)
@@ -79,7 +86,7 @@ class Instruments:
 
     def begin(self, seq: int, source: str, *, hidden: bool = False) -> None:
         """Measure from now on; of a hidden cell no output is looked at."""
-        self._shown = None if hidden else Shown(self._project.kept_output)
+        self._shown = None if hidden else Shown(self._kept_output)
         if self._flow:
             self._guard(lambda: self._flow.begin(seq, source))
         if self._shown:
@@ -93,14 +100,14 @@ class Instruments:
         measured = Measured(time.perf_counter() - self._began)
         self._guard(lambda: self._end_usage(measured))
         self._guard(self._tap.end)
-        self._guard(lambda: self._end_flow(measured))
         return measured
 
-    def keep_outputs(self, measured: Measured) -> None:
-        """Write down what the cell has shown."""
-        shown, self._shown = self._shown, None
-        if shown and shown.items:
-            measured.outputs = self._kept.keep(shown)
+    def observed(self) -> Observed:
+        """Return what was seen of a cell, and keep what it showed; asked once it has ended, before the next begins."""
+        observed = Observed()
+        self._guard(lambda: self._end_flow(observed))
+        self._guard(lambda: self._keep_outputs(observed))
+        return observed
 
     def _start_flow(self) -> None:
         try:
@@ -121,7 +128,12 @@ class Instruments:
         if self._usage:
             measured.cpu, measured.memory = self._usage.until(self._meter.read())
 
-    def _end_flow(self, measured: Measured) -> None:
+    def _end_flow(self, observed: Observed) -> None:
         if self._flow:
-            measured.steps = self._flow.end()
-            measured.seen = self._flow.seen()
+            observed.steps = self._flow.end()
+            observed.names = self._flow.seen()
+
+    def _keep_outputs(self, observed: Observed) -> None:
+        shown, self._shown = self._shown, None
+        if shown and shown.items:
+            observed.outputs = self._kept.keep(shown)

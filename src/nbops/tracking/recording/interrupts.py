@@ -11,8 +11,14 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
 from typing import Any
+
+_INTERRUPT = int(signal.SIGINT)
+_fast: Any = import_module(
+    "_signal"
+)  # `signal`'s own functions look handlers up as members of enums: ten times as slow
 
 
 class Held:
@@ -25,14 +31,14 @@ class Held:
     def __enter__(self) -> Held:
         self.came, self._before = False, None
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.getsignal(signal.SIGINT)
+            self._before = _fast.getsignal(_INTERRUPT)
             if self._before is not None:  # else it was set by C, and couldn't be put back
-                signal.signal(signal.SIGINT, self._remember)
+                _fast.signal(_INTERRUPT, self._remember)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+            _fast.signal(_INTERRUPT, self._before)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self.came = True

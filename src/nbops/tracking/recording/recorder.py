@@ -1,9 +1,10 @@
 """The recorder: IPython's hooks turn executed cells into records, and the runs that they make into snapshots.
 
-Before a cell runs its source is appended to the session's file; when it has run, how it ended is. Slow work
-(fingerprints, snapshots) is done by a background thread. Whatever goes wrong in here ends in ``.nbops/nbops.log``, never
-in the user's cell. Magics such as `%%capture` execute cells within a cell, and an empty cell ends without having begun: a
-cell's end is the one that carries what its beginning carried. A forked child doesn't record.
+Before a cell runs its source is appended to the session's file; when it has run, how it ended is, and when the kernel has
+replied, what it was seen to do. Slow work (fingerprints, snapshots) is done by a background thread. Whatever goes wrong in
+here ends in ``.nbops/nbops.log``, never in the user's cell. Magics such as `%%capture` execute cells within a cell, and an
+empty cell ends without having begun: a cell's end is the one that carries what its beginning carried. A forked child doesn't
+record.
 """
 
 from __future__ import annotations
@@ -38,12 +39,13 @@ from nbops.tracking.recording.cell import (
     outcome_of,
     start_of,
 )
-from nbops.tracking.recording.ending import end_of, names_in
+from nbops.tracking.recording.ending import end_of, names_in, traced_of
 from nbops.tracking.recording.frontend import CellIds, notebook_of
 from nbops.tracking.recording.instruments import Instruments, Measured
 from nbops.tracking.recording.interrupts import Held, interrupt_cell
 from nbops.tracking.recording.pauses import Pause
 from nbops.tracking.recording.records import Closed, Data, Record, Session
+from nbops.tracking.recording.replied import Replied
 from nbops.tracking.recording.writer import Writer
 from nbops.tracking.redaction import masks
 from nbops.tracking.redaction.redact import redact_source, redact_text
@@ -98,6 +100,7 @@ class Recorder:
         self._background = Background(self._guarded, inline=self.stage is not None)
         self._tables = Tables(project, self._background, self.write)
         self._instruments = Instruments(shell, project, self._guarded)
+        self._replied = Replied()
         self._pause = Pause()
         self._writer: Writer | None = None
         self._thread = threading.get_ident()
@@ -156,6 +159,7 @@ class Recorder:
 
     def flush(self) -> None:
         """Return when everything recorded so far is in the store."""
+        self._replied.now()
         self._background.flush()
         self.autologging.flush()
 
@@ -209,6 +213,7 @@ class Recorder:
     def _unhook(self) -> None:
         if self._running:  # the cell that asks for the end, unless there is no cell any more
             self._end(self._running, Outcome("ok") if depth_of_cells() else UNTOLD)
+        self._replied.now()
         self._instruments.stop()
         _forget()
         for event, hook in (("pre_run_cell", self._before), ("post_run_cell", self._after)):
@@ -223,6 +228,7 @@ class Recorder:
         with Held() as interrupt:
             if self._running:
                 self._end(self._running, UNTOLD)
+            self._replied.now()
             self._strictly(lambda: self._begin(info.raw_cell or "", info))
         if interrupt.came:
             self._strictly(lambda: interrupt_cell(self.shell))
@@ -266,19 +272,24 @@ class Recorder:
     def _finish(self, cell: RunningCell, how: Any, measured: Measured) -> None:
         self._guarded(lambda: self._secrets.look(everywhere=cell.redacted != cell.source))
         outcome = how if isinstance(how, Outcome) else outcome_of(cell, how, self.shell.user_ns)
-        names = names_in(cell, measured.seen)
         self._guarded(lambda: self._tables.end(cell.seq, hidden=cell.hidden))
         try:
-            self._guarded(lambda: self._instruments.keep_outputs(measured))
             self._guarded(lambda: self.autologging.after_cell(outcome))
-            if (cell.runs or self.stage) and not cell.hidden:
-                self._guarded(lambda: self._record_models(cell.seq, names.defined | names.changed))
         finally:
-            self._pause.note(cell.seq, len(measured.steps))
-            self.write(end_of(cell, outcome, measured, names, self.shell.user_ns), sync=True)
-        self._guarded(lambda: self.autologging.attach(cell.runs, cell.seq, self._background.add))
+            self._guarded(lambda: self.write(end_of(cell, outcome, measured), sync=True))
+            self._replied.then(lambda: self._strictly(lambda: self._trace(cell)))
         if cell.hidden and _current is self:
             self._guarded(lambda: self.autologging.watch(self._guarded))
+
+    def _trace(self, cell: RunningCell) -> None:
+        """Write down what a cell was seen to do and to show, and have its runs get their snapshots."""
+        observed = self._instruments.observed()
+        names = names_in(cell, observed)
+        if (cell.runs or self.stage) and not cell.hidden:
+            self._guarded(lambda: self._record_models(cell.seq, names.defined | names.changed))
+        self._pause.note(cell.seq, len(observed.steps))
+        self._guarded(lambda: self.write(traced_of(cell, observed, names, self.shell.user_ns), sync=True))
+        self._guarded(lambda: self.autologging.attach(cell.runs, cell.seq, self._background.add))
 
     def _record_models(self, seq: int, names: frozenset[str]) -> None:
         for model in fitted_models(seq, names, self.shell.user_ns):

@@ -1,7 +1,8 @@
 """The session file: what a kernel did, one JSON object a line, append-only.
 
 A session's file is ``.nbops/sessions/<session>.jsonl``. Its first line names the format's number; a cell has a
-``start`` line, written before its code runs, and an ``end`` line, written before the next cell starts (see `writer`).
+``start`` line, written before its code runs, and an ``end`` and a ``traced`` line, written before the next cell starts
+(see `writer`): the one before the kernel replies, the other soon after.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import msgspec
 
 from nbops.errors import TrackingError
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Session(msgspec.Struct, tag_field="type", tag="session", frozen=True, omit_defaults=True):
@@ -120,7 +121,7 @@ class End(msgspec.Struct, tag_field="type", tag="end", frozen=True, omit_default
     """A cell has run.
 
     `duration` and `cpu` are in seconds, `memory` is the change of the process's resident memory in bytes; `result` is the
-    kind of the value shown, never its content; `changed` are the names whose objects were changed in place.
+    kind of the value shown, never its content. What the cell showed and did is told by its `Traced`.
     """
 
     seq: int
@@ -138,6 +139,20 @@ class End(msgspec.Struct, tag_field="type", tag="end", frozen=True, omit_default
     outputs: list[Output] = []
     steps: list[Step] = []
     callers: list[Caller] = []
+
+
+class Traced(msgspec.Struct, tag_field="type", tag="traced", frozen=True, omit_defaults=True):
+    """What a cell was seen to do, statement by statement, and to show.
+
+    `changed` are the names whose objects were changed in place.
+    """
+
+    seq: int
+    outputs: list[Output] = []
+    defined: list[str] = []
+    used: list[str] = []
+    changed: list[str] = []
+    steps: list[Step] = []
 
 
 class Data(msgspec.Struct, tag_field="type", tag="data", frozen=True, omit_defaults=True):
@@ -169,7 +184,7 @@ class Closed(msgspec.Struct, tag_field="type", tag="closed", frozen=True):
     time: float
 
 
-Record = Session | Start | End | Data | Model | Closed
+Record = Session | Start | End | Traced | Data | Model | Closed
 _decoder = msgspec.json.Decoder(Record)
 encode = msgspec.json.Encoder().encode
 
@@ -182,6 +197,12 @@ class Cell:
     end: End | None = None
     data: list[Data] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
+
+    def trace(self, seen: Traced) -> None:
+        """Take what the cell was seen to do."""
+        if self.end is not None:
+            told = {name: getattr(seen, name) for name in seen.__struct_fields__}
+            self.end = msgspec.structs.replace(self.end, **told)
 
 
 @dataclass(slots=True)
@@ -223,6 +244,8 @@ def read(path: Path) -> SessionLog:
                 closed = None  # it was taken for dead too early
             case End() if record.seq in cells:
                 cells[record.seq].end = record
+            case Traced() if record.seq in cells:
+                cells[record.seq].trace(record)
             case Data() if record.seq in cells:
                 cells[record.seq].data.append(record)
             case Model() if record.seq in cells:
