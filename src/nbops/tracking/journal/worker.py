@@ -19,6 +19,7 @@ from nbops.tracking.failures import guarded, log_failure
 from nbops.tracking.journal import settling
 from nbops.tracking.journal.file import Journal, is_alive
 from nbops.tracking.mirrors import mirroring
+from nbops.tracking.priority import give_way
 
 if TYPE_CHECKING:
     from nbops.tracking.journal.replay import Replay
@@ -37,7 +38,7 @@ _MIRROR_EVERY = 30.0
 def main(root: str, session: str) -> None:
     """Replay a session's journal."""
     settling.never_here()
-    os.nice(10)  # the notebook comes first
+    give_way()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")

@@ -8,7 +8,6 @@ which the process that replays journals starts now and then. A run that a tracke
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from nbops.project import Project
 from nbops.tracking.failures import log_failure
 from nbops.tracking.mirrors.tracker import MetricValue, NewRun, Tracker, mirror, mirror_names
+from nbops.tracking.priority import give_way
 from nbops.tracking.store import Store, search
 from nbops.tracking.store.entities import dataset_of, summary_of
 
@@ -59,7 +59,7 @@ def main(root: str) -> None:
     """Catch up until there is nothing left; a second process leaves it to the first."""
     from filelock import FileLock, Timeout
 
-    os.nice(10)
+    give_way()
     project = Project.find(root)
     try:
         with FileLock(project.state / "mirror.lock", timeout=0):
