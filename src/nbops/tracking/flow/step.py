@@ -90,7 +90,7 @@ class RunningStep:
             self._ask()
         self._patches = Patches(plan, self.reached, self.namespace)
         self._options = not (plan.attributes | self.reached.attributes).isdisjoint(_OPTIONS)
-        # The look after the last statement is this one's before: what happens between cells isn't known to be nobody's
+        # The look after the last statement is this one's before: what changed between cells counts as this one's doing
         kept = flow.settings if not self._options else None
         self._settings = settings(flow.shell, options=self._options) if kept is None else kept
         flow.settings = None
@@ -172,6 +172,10 @@ class RunningStep:
         self.needs |= set(self.flow.ledger.history)
         self.flow.ledger.history.append(self.at)
         return self._step(failed, lasting=True)
+
+    def release(self) -> None:
+        """Let go, without waiting for the garbage collector, of all that was looked at."""
+        del self._endings  # it refers back
 
     def _read(self, names: Iterable[str]) -> None:
         """Take note of names that are read, and of everything that their values lead to."""

@@ -195,6 +195,7 @@ class Flow:
             self._failed()
             record = step.given_up(failed)
         self._steps[step.at[1]] = record
+        step.release()
         self.seconds += time.perf_counter() - began
 
     def _place(self, code: Any) -> int:

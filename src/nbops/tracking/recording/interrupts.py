@@ -15,10 +15,9 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
+# `signal`'s own functions look handlers up as members of enums, which takes ten times as long
+_fast: Any = import_module("_signal")
 _INTERRUPT = int(signal.SIGINT)
-_fast: Any = import_module(
-    "_signal"
-)  # `signal`'s own functions look handlers up as members of enums: ten times as slow
 
 
 class Held:
