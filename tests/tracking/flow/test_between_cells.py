@@ -58,6 +58,16 @@ def test_a_cell_that_was_never_asked_for_is_settled_by_the_next(notebook: Notebo
     assert step.needs == [(0, 0)]
 
 
+def test_what_is_executed_silently_belongs_to_no_cell(notebook: Notebook) -> None:
+    notebook.flow.begin(0, "x = len('abc')")
+    notebook.shell.run_cell("x = len('abc')", store_history=True)
+    notebook.flow.ended()
+    notebook.shell.run_cell("x = 'a front end looks at variables'", silent=True)
+    (step,) = notebook.flow.end()
+    assert step.values == {"x": 3}
+    assert notebook.run("y = abs(3)")[0].needs == []
+
+
 def test_a_large_value_is_not_held_while_it_is_replaced(notebook: Notebook) -> None:
     namespace = notebook.shell.user_ns
     notebook.run("import numpy as np\nlarge, small = np.zeros(10_000_000), np.zeros(10)")

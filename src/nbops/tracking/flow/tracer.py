@@ -103,6 +103,10 @@ class Flow:
         self._seq, self._source, self._thread = seq, source, threading.get_ident()
         self._tracing = True
 
+    def ended(self) -> None:
+        """Take note that the cell has ended: what a front end has executed silently from now on isn't its doing."""
+        self._tracing = False
+
     def end(self) -> list[Step]:
         """Return what the cell's statements read and wrote; statements that weren't executed are left out at its end."""
         if self._step is not None:  # the recorder asks while a statement still runs, at the session's end
@@ -153,9 +157,11 @@ class Flow:
 
     def _enter(self, code: Any) -> RunningStep | None:
         """Look at what a statement may read; None for one within another, whose effects are the outer one's."""
-        if not self._tracing or self._step is not None or threading.get_ident() != self._thread:
+        if self._step is not None or threading.get_ident() != self._thread:
             return None
         self._settle()
+        if not self._tracing:
+            return None
         began = time.perf_counter()
         step: RunningStep | None = None
         try:

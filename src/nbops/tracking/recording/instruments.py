@@ -100,6 +100,8 @@ class Instruments:
         measured = Measured(time.perf_counter() - self._began)
         self._guard(lambda: self._end_usage(measured))
         self._guard(self._tap.end)
+        if self._flow:
+            self._guard(self._flow.ended)
         return measured
 
     def observed(self) -> Observed:
