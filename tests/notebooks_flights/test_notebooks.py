@@ -96,7 +96,7 @@ def test_validation_counts_the_rules_that_data_breaks(
     monkeypatch.setenv("NBOPS_PROJECT", str(tmp_path))
     table = _flights()
     table.loc[3, "wind_speed"] = 1048.0
-    table.loc[5, "origin"] = "XXX"
+    table.loc[5, "origin"] = "ZZZ"
     table.loc[7:90, "temp"] = None
     table.loc[100] = table.loc[99]
     given = {"flights": str(tmp_path / "flights.parquet"), "report": str(tmp_path / "report.json")}

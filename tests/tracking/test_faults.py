@@ -13,6 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from kernels import Kernel, sessions
 from nbops.project import Project
+from nbops.tracking.recipe import recipe_of
 from nbops.tracking.recording import recorder
 from nbops.tracking.recording.recorder import Recorder
 from nbops.tracking.recording.records import Cell, read
@@ -100,6 +101,27 @@ def test_killed_at_any_moment_all_that_was_complete_is_there(project: Project) -
         )  # type: ignore[union-attr]
     close_dead(Store(project))
     assert {log.closed.outcome if log.closed else None for log in sessions(project)} == {"killed"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_kernel_killed_at_its_reply_has_told_how_its_cell_ended(project: Project) -> None:
+    for _ in range(5):
+        kernel = Kernel(project.root).start()
+        for cell in ("%load_ext nbops", "x = abs(-1)", "print(x)", "y = abs(x)"):
+            assert kernel.run(cell).status == "ok"
+        kernel.kill()
+        kernel.stop()
+    logs = sessions(project)
+    assert len(logs) == 5
+    for log in logs:
+        ends = [cell.end for cell in log.cells]
+        assert [end.outcome if end else None for end in ends] == ["ok"] * 4
+        shown = ends[2]
+        assert shown
+        assert ([output.kind for output in shown.outputs], len(shown.steps)) == (["stdout"], 1)
+        # what the last cell did may be missing: then its recipe has all that came before
+        assert {2, 4} <= {piece.seq for piece in recipe_of(log, {4}).pieces}
 
 
 @pytest.mark.slow
