@@ -18,7 +18,7 @@ from nbops.notebook.normalise import short_digest
 from nbops.snapshot.environment import is_site_package
 from nbops.snapshot.worktree import Repository
 
-_foreign: set[str] = set()  # names of modules that no project has: nearly all of some thousands
+_foreign: dict[str, set[str]] = {}  # by project, names of modules that aren't its own: nearly all of some thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +88,15 @@ def modules_of(sources: Iterable[str], root: Path, folder: Path | None = None) -
 def loaded_modules(root: Path) -> dict[str, str]:
     """Return the digest of each of the project's modules that this process has imported, by name."""
     top = f"{root.resolve()}/"
-    _foreign.intersection_update(sys.modules)
+    foreign = _foreign.setdefault(top, set())
+    foreign.intersection_update(sys.modules)
     found: dict[str, Path] = {}
-    for name in sys.modules.keys() - _foreign:
+    for name in sys.modules.keys() - foreign:
         file = getattr(sys.modules.get(name), "__dict__", {}).get("__file__")
-        if type(file) is str and file.endswith(".py") and "/site-packages/" not in file:
-            if file.startswith(top) and not is_site_package(file):
-                found[name] = Path(file)
+        if type(file) is str and file.startswith(top) and file.endswith(".py") and not is_site_package(file):
+            found[name] = Path(file)
         else:
-            _foreign.add(name)
+            foreign.add(name)
     return _digests(found)
 
 

@@ -76,8 +76,8 @@ class Environment:
         return "".join(f"{line}\n" for line in (f"# Python {self.python}", *lines))
 
 
-def capture() -> Environment:
-    """Return the environment of this process."""
+def capture(seeds: Mapping[str, str] | None = None) -> Environment:
+    """Return the environment of this process, with the seeds in force now or those given."""
     now = found.installed()
     return Environment(
         python=platform.python_version(),
@@ -87,7 +87,7 @@ def capture() -> Environment:
         machine=platform.machine(),
         threads=settings.threads(),
         direct=now.direct,
-        seeds=settings.seeds(),
+        seeds=settings.seeds() if seeds is None else seeds,
         release=_release(),
     )
 

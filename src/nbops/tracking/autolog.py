@@ -85,8 +85,15 @@ class Autologging:
         active = recorder.current()
         assert active is not None, "there is a recorder"
         if self._outbox is None or self._fits is None:
-            self._outbox = Outbox(self.project, active.session, inline=self.stage_run is not None)
+            inline = self.stage_run is not None
+            self._outbox = Outbox(self.project, active.session, inline=inline, is_busy=lambda: active.is_busy)
             self._fits = Fits(self._outbox, active.run_tags, active.saw_run, self.stage_run)
+            if not self.stage_run:  # a stage's run gets its snapshot from the pipeline
+                from nbops.tracking.journal.moments import Snapshots
+                from nbops.tracking.moment import prepare
+
+                self._snapshots = Snapshots(self._outbox)
+                guard(prepare)
         self._outbox.open()
         _active = self
         sklearn_hooks.listen(self._fits)
@@ -127,19 +134,16 @@ class Autologging:
 
     def attach(self, runs: Iterable[str], seq: int, later: Callable[[Callable[[], None]], None]) -> None:
         """Have snapshots attached to runs that the cell executed as number `seq` logged to, after what `later` has to do."""
-        outbox, open_runs = self._outbox, self._open_runs
+        outbox, snapshots, open_runs = self._outbox, self._snapshots, self._open_runs
         aside = set(open_runs.aside) if open_runs is not None else set()
         wanted = [(run_id, run_id in aside) for run_id in runs]
         wanted += [(run_id, False) for run_id in self._attached - aside if run_id not in set(runs)]
         self._attached = aside
-        if outbox is None or not wanted or self.stage_run:
+        if outbox is None or snapshots is None or not wanted:
             return
-        from nbops.tracking.journal.moments import Snapshots
         from nbops.tracking.journal.sklearn_fits import foreign_uri
 
         uri = foreign_uri()
-        snapshots = self._snapshots or Snapshots(outbox)
-        self._snapshots = snapshots
         snapshots.ask(wanted, seq)
         later(lambda: outbox.later(lambda: snapshots.journal(wanted, seq, uri)))
 

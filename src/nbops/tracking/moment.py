@@ -6,6 +6,7 @@ kept until it changes, and nothing heavy is imported for it: it is caught after 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
@@ -16,10 +17,23 @@ from nbops.tracking.redaction import masks
 from nbops.tracking.redaction.diffs import redact_diff
 
 
-def moment(project: Project) -> dict[str, Any]:
-    """Return the code version's git part and the environment version as they are now, in plain values."""
+def prepare() -> None:
+    """Find out what takes longest the first time, while nobody waits for a cell yet: what is installed."""
+    environment.installed()
+
+
+def moment(project: Project, *, seeds: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the code version's git part and the environment version as they are now, in plain values.
+
+    Parameters
+    ----------
+    project
+        Where the code is.
+    seeds
+        Those that were in force when the run was made, where that was before.
+    """
     version = code.capture(project.root, ())
-    found = environment.capture()
+    found = environment.capture(seeds)
     return {
         "code": {
             "commit": version.commit,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from nbops.tracking.flow import audit
+from nbops.tracking import audit
 
 _watching = False
 

@@ -6,10 +6,11 @@ when it has no file. What `__main__` holds is the notebook's.
 
 from __future__ import annotations
 
+import os
 import site
 import sys
 import sysconfig
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -25,6 +26,21 @@ def library_folders() -> tuple[str, ...]:
     folders.add(str(Path(__file__).resolve().parents[2]))  # ours, wherever it's installed from
     folders.update((f"{sys.prefix}/lib", f"{sys.base_prefix}/lib", f"{sys.prefix}/share", f"{sys.prefix}/etc"))
     return tuple(f"{folder.rstrip('/')}/" for folder in folders if folder not in ("/", ""))
+
+
+def is_library_file(path: object) -> bool:
+    """Whether a file lies in one of those folders, links followed; quick for one beside another."""
+    return (
+        type(path) is str
+        and path.startswith(library_folders())
+        and _is_library_folder(os.path.dirname(path))  # noqa: PTH120  # for each file that is opened
+        and not os.path.islink(path)  # noqa: PTH114
+    )
+
+
+@lru_cache(maxsize=4096)
+def _is_library_folder(folder: str) -> bool:
+    return f"{os.path.realpath(folder)}/".startswith(library_folders())
 
 
 def package_of(module: str) -> str:

@@ -17,7 +17,6 @@ from nbops.tracking.flow.files import Traffic
 from nbops.tracking.flow.ledger import At, Writers
 from nbops.tracking.flow.namespace import Before, is_users
 from nbops.tracking.flow.patches import Patches
-from nbops.tracking.flow.places import library_folders
 from nbops.tracking.flow.plan import Plan
 from nbops.tracking.flow.reach import Reached, Seen, look_again
 from nbops.tracking.flow.settings import differ, settings
@@ -105,11 +104,7 @@ class RunningStep:
             self.traffic.on_event(event, arguments)
             return
         code = arguments[0]
-        if (
-            type(code) is not CodeType
-            or code is self._code
-            or code.co_filename.startswith((*library_folders(), "<frozen"))
-        ):
+        if type(code) is not CodeType or code is self._code:
             return
         self._codes += 1
         if self._codes > _MOST_CODES:
@@ -121,7 +116,9 @@ class RunningStep:
         self.reached.texts |= said.texts
         self.reached.attributes |= said.attributes
         self.reached.stores = self.reached.stores or said.stores
-        self._read(said.globals)
+        known = [name for name in said.globals if name in self.namespace or name in self.flow.ledger.names]
+        if known:  # nearly none, where a library makes a class from a text
+            self._read(known)
         if self.flow.ledger.files:
             self.traffic.spelled(said.texts)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from nbops.notebook.names import NOTHING, Names
 from nbops.project import Project
-from nbops.tracking.flow import audit
+from nbops.tracking import audit
 from nbops.tracking.flow.files import Files
 from nbops.tracking.flow.ledger import At, Ledger
 from nbops.tracking.flow.namespace import is_large

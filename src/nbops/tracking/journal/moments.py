@@ -12,21 +12,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nbops.project import Project
+from nbops.snapshot import settings
 from nbops.tracking.journal.entries import Snapshot
-from nbops.tracking.journal.spool import Spool
+from nbops.tracking.moment import moment
 
 if TYPE_CHECKING:
     from nbops.tracking.journal.outbox import Outbox
 
 _LONGEST_WAIT = 0.5
-
-
-def catch(project: Project, spool: Spool) -> str:
-    """Catch what a run is made of at this moment, and return the name of the spool's file that says it."""
-    from nbops.tracking.moment import moment
-
-    return spool.put(msgspec.json.encode(moment(project)))
 
 
 class Snapshots:
@@ -42,9 +35,14 @@ class Snapshots:
         self._outbox = outbox
         self._last: dict[str, int] = {}
         self._since: dict[str, float] = {}
+        self._seeds: dict[int, dict[str, str]] = {}
 
     def ask(self, runs: Iterable[tuple[str, bool]], seq: int) -> None:
-        """Tell that the cell executed as number `seq` logged to these runs; `journal` follows later."""
+        """Tell that the cell executed as number `seq` logged to these runs; `journal` follows later.
+
+        The seeds in force are caught now: the cells that run until then may draw random numbers.
+        """
+        self._seeds[seq] = settings.seeds()
         for run_id, _ in runs:
             self._last[run_id] = seq
             self._since.setdefault(run_id, time.monotonic())
@@ -52,12 +50,13 @@ class Snapshots:
     def journal(self, runs: Iterable[tuple[str, bool]], seq: int, uri: str | None) -> None:
         """Journal the moment of those runs (each with whether it's open) that no later cell has asked for."""
         now = time.monotonic()
+        seeds = self._seeds.pop(seq, None)
         due = [
             run for run in runs if self._last.get(run[0]) == seq or now - self._since.get(run[0], now) > _LONGEST_WAIT
         ]
         if not due:
             return
-        caught = catch(self._outbox.project, self._outbox.spool)
+        caught = self._outbox.spool.put(msgspec.json.encode(moment(self._outbox.project, seeds=seeds)))
         for run_id, is_open in due:
             self._since.pop(run_id, None)
             self._outbox.write(Snapshot(run_id, self._outbox.journal.session, seq, caught, is_open, uri))

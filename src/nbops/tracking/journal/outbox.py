@@ -2,7 +2,8 @@
 
 Small operations are journaled by whoever does them. What needs a spooled file (a fitted estimator, a training frame) is
 written by a background thread, and its entry after it, so that an entry never refers to what isn't there. The worker is
-started when it's first needed, and waited for, a little, when the kernel ends.
+started when it's needed and the kernel rests, or is waited for: importing MLflow would take half of a small machine from
+the cells. It is waited for, a little, when the kernel ends.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from nbops.tracking.journal.starting import start_worker
 from nbops.tracking.recording.background import Background
 
 _GRACE = 2.0
-_DELAY = 0.25
+_DELAY = 0.5
 _WATCH_EVERY = 5.0
+_START_WITHIN = 3.0
 
 _current: Outbox | None = None
 
@@ -43,9 +45,13 @@ class Outbox:
         The kernel's session.
     inline
         Spool at once, for a kernel without a user who waits.
+    is_busy
+        Says whether the kernel executes cells.
     """
 
-    def __init__(self, project: Project, session: str, *, inline: bool = False) -> None:
+    def __init__(
+        self, project: Project, session: str, *, inline: bool = False, is_busy: Callable[[], bool] = lambda: False
+    ) -> None:
         self.project = project
         self.pid = os.getpid()
         self.uri = project.tracking_uri
@@ -54,6 +60,7 @@ class Outbox:
         self._appender = Appender(self.journal)
         self._background = Background(lambda job: guarded(project, job), inline=inline, delay=_DELAY)
         self._starting = threading.Lock()
+        self._is_busy = is_busy
         self._looked = float("-inf")
         self._used = False
         self._path: list[str] = []
@@ -83,10 +90,10 @@ class Outbox:
             self.write(Place(path))
 
     def wake(self) -> None:
-        """See to it, in the background, that a worker runs."""
+        """See to it, in the background, that a worker runs soon."""
         self._used = True
-        self._looked = time.monotonic()
-        self._background.add(self._start)
+        self._looked = asked = time.monotonic()
+        self._background.add(lambda: self._start(asked))
 
     def flush(self) -> None:
         """Return when all that was given before is journaled."""
@@ -108,7 +115,11 @@ class Outbox:
         while self.journal.path.exists() and self.journal.replayed() < target and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def _start(self) -> None:
+    def _start(self, asked: float) -> None:
+        late = time.monotonic() - asked > _START_WITHIN
+        if self._is_busy() and not late and not self._background.is_awaited:
+            self._background.add(lambda: self._start(asked))
+            return
         with self._starting:
             if not self.journal.is_held:
                 start_worker(self.journal)

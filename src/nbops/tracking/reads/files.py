@@ -1,8 +1,7 @@
 """Files that are opened to be read, by whatever: `open`, `numpy.load`, `pickle`, `json`, images, models.
 
-Python tells of each `open` by an audit event. The hook, which can't be taken back, costs a comparison for all other
-events; of what it hears it keeps the absolute path of data files (`places`), and how the file was then. They are told when
-the cell has ended, once each, without those that a reader told of.
+Python tells of each `open` by an audit event. Of data files (`places`) the absolute path is kept, and how the file was then.
+They are told when the cell has ended, once each, without those that a reader told of.
 """
 
 from __future__ import annotations
@@ -12,9 +11,11 @@ import stat
 import sys
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
+from nbops.tracking import audit
 from nbops.tracking.reads import calls
-from nbops.tracking.reads.places import is_data_path, is_users_call
+from nbops.tracking.reads.places import CODE, is_data_path, is_users_call
 
 _MOST = 100_000
 
@@ -28,7 +29,6 @@ class Opened:
 
 
 _opened: dict[str, Opened] = {}
-_hooked = False
 
 
 def state_of(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
@@ -46,11 +46,8 @@ def normal(path: str | os.PathLike[str]) -> str:
 
 
 def hear_files() -> None:
-    """Hear of files from now on, once a process."""
-    global _hooked
-    if not _hooked:
-        _hooked = True
-        sys.addaudithook(_hook)
+    """Hear of files from now on."""
+    audit.listen_to_opens(_on_open)
 
 
 def taken() -> list[Opened]:
@@ -60,18 +57,20 @@ def taken() -> list[Opened]:
     return list(found.values())
 
 
-def _hook(event: str, arguments: tuple[object, ...]) -> None:
-    if event != "open" or not calls.listening():
+def _on_open(arguments: tuple[Any, ...]) -> None:
+    if not calls.listening():
         return
     path, mode, flags = arguments
-    if path in _opened or calls.inside() or not isinstance(path, (str, bytes)) or len(_opened) >= _MOST:
+    if not isinstance(path, (str, bytes)) or (isinstance(path, str) and path.endswith(CODE)):
+        return
+    if path in _opened or calls.inside() or len(_opened) >= _MOST:
         return
     if isinstance(mode, str):
         if (mode[:1] != "r" and "+" not in mode) or mode[:1] in ("w", "x"):
             return
     elif isinstance(flags, int) and flags & (os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_DIRECTORY", 0)):
         return
-    opener = sys._getframe(1)
+    opener = sys._getframe(2)
     calls.guarded(lambda: _keep(normal(os.fsdecode(path)), opener))
 
 

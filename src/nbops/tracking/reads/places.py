@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 
-_CODE = (".py", ".pyc", ".pyi", ".pyd", ".so", ".dll", ".dylib", ".ipynb", ".pth", ".lock", ".log", ".ttf", ".mplstyle")
+CODE = (".py", ".pyc", ".pyi", ".pyd", ".so", ".dll", ".dylib", ".ipynb", ".pth", ".lock", ".log", ".ttf", ".mplstyle")
 _STORES = frozenset({"mlruns", "mlartifacts", "wandb", "__pycache__", "node_modules", "site-packages", "dist-packages"})
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib", "/bin/", "/sbin/", "/run/", "/var/lib/", "/snap/")
 _THEIRS = frozenset(
@@ -31,7 +31,7 @@ _IPYTHONS_OPEN = "_modified_open"
 
 def is_data_path(path: str) -> bool:
     """Whether a file of this absolute path may be data of the user."""
-    if path.endswith(_CODE) or path.startswith(_SYSTEM) or is_library(path):
+    if path.endswith(CODE) or path.startswith(_SYSTEM) or is_library(path):
         return False
     here = f"{os.getcwd()}{os.sep}"  # noqa: PTH109  # ten times as fast, for each file that is opened
     below = path.removeprefix(here) if path.startswith(here) else path.removeprefix(_home())

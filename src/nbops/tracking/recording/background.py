@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable
+
+from nbops.tracking import audit
 
 Job = Callable[[], None]
 
@@ -21,7 +22,7 @@ class Background:
         Run each job at once instead: for a kernel without a user who waits.
     delay
         Seconds that a job waits at first, unless it's waited for: what gave it is likely to have more to do, and threads
-        share the interpreter.
+        share the interpreter. What was given meanwhile is done with it.
     """
 
     def __init__(self, guard: Callable[[Job], None], *, inline: bool = False, delay: float = 0.0) -> None:
@@ -29,7 +30,7 @@ class Background:
         self._inline = inline
         self._delay = delay
         self._hurry = threading.Event()
-        self._jobs: queue.Queue[tuple[float, Job]] = queue.Queue()
+        self._jobs: queue.Queue[Job] = queue.Queue()
         self._thread: threading.Thread | None = None
 
     def add(self, job: Job) -> None:
@@ -37,10 +38,15 @@ class Background:
         if self._inline:
             self._guard(job)
             return
-        self._jobs.put((time.monotonic() + self._delay, job))
+        self._jobs.put(job)
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="nbops-background", daemon=True)
             self._thread.start()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the jobs to be done."""
+        return self._inline or self._hurry.is_set()
 
     def flush(self) -> None:
         """Return when all jobs added so far are done."""
@@ -49,11 +55,18 @@ class Background:
         self._hurry.clear()
 
     def _work(self) -> None:
+        audit.overlook(now=True)  # what it opens and starts isn't the doing of the cell that runs meanwhile
         while True:
-            due, job = self._jobs.get()
-            try:
-                if (wait := due - time.monotonic()) > 0:
-                    self._hurry.wait(wait)
-                self._guard(job)
-            finally:
-                self._jobs.task_done()
+            job = self._jobs.get()
+            if self._delay:
+                self._hurry.wait(self._delay)
+            also = self._jobs.qsize()
+            self._do(job)
+            for _ in range(also):
+                self._do(self._jobs.get())
+
+    def _do(self, job: Job) -> None:
+        try:
+            self._guard(job)
+        finally:
+            self._jobs.task_done()

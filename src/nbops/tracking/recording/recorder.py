@@ -50,6 +50,9 @@ from nbops.tracking.recording.writer import Writer
 from nbops.tracking.redaction import masks
 from nbops.tracking.redaction.redact import redact_source, redact_text
 
+_REST = 0.5
+_DELAY = 0.25
+
 _current: Recorder | None = None
 _of_kernel: Recorder | None = None
 
@@ -97,7 +100,7 @@ class Recorder:
         masks.configure(project.redact)
         self._ids = CellIds(shell, project, self.notebook)
         self._secrets = masks.Secrets(shell.user_ns)
-        self._background = Background(self._guarded, inline=self.stage is not None)
+        self._background = Background(self._guarded, inline=self.stage is not None, delay=_DELAY)
         self._tables = Tables(project, self._background, self.write)
         self._instruments = Instruments(shell, project, self._guarded)
         self._replied = Replied()
@@ -105,6 +108,7 @@ class Recorder:
         self._writer: Writer | None = None
         self._thread = threading.get_ident()
         self._running: RunningCell | None = None
+        self._ended = 0.0
 
     def start(self, *, from_next_cell: bool = False) -> None:
         """Begin to record, the cell that asks for it included, unless it's `from_next_cell`.
@@ -162,6 +166,11 @@ class Recorder:
         self._replied.now()
         self._background.flush()
         self.autologging.flush()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a cell runs, or ran so shortly ago that another is likely to follow."""
+        return self._running is not None or time.monotonic() - self._ended < _REST
 
     def run_tags(self) -> dict[str, str]:
         """Return the tags of a run that is started now, by whomever (see `context`)."""
@@ -266,6 +275,7 @@ class Recorder:
     def _end(self, cell: RunningCell, how: Any) -> None:
         """Finish a cell; `how` is IPython's result of it, or the outcome where there is none."""
         self._running = None
+        self._ended = time.monotonic()
         measured = self._instruments.end()
         self._strictly(lambda: self._finish(cell, how, measured))
 

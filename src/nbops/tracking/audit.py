@@ -1,7 +1,8 @@
 """What Python itself reports while a statement runs: code executed, files opened, processes started.
 
-One hook for the life of the process (`sys.addaudithook` knows no way back) that hands a few kinds of events to whoever
-listens. It never raises, and what it calls itself isn't reported again.
+One hook for the life of the process (`sys.addaudithook` knows no way back, and each hook costs every event of an import)
+that hands a few kinds of events to `flow`, and files opened to `reads`. It never raises, and what `flow` calls isn't reported
+again. Libraries' own code and files, some thousands at an import, aren't reported.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import sys
 import threading
 from collections.abc import Callable
 from typing import Any
+
+from nbops.tracking.flow.places import is_library_file, library_folders, package_of
 
 Listener = Callable[[str, tuple[Any, ...]], None]
 
@@ -41,8 +44,12 @@ EVENTS = frozenset(
         "pty.spawn",
     }
 )
+_OF_ONE_PATH = frozenset({"open", "os.listdir", "os.scandir"})
+_MAKERS = frozenset({"attr", "collections", "dataclasses", "numpy", "scipy"})
+"""They make functions and classes from texts of their own, hundreds at an import, and execute no text of the user's."""
 
 _listener: Listener | None = None
+_on_open: Callable[[tuple[Any, ...]], None] | None = None
 _on_failure: Callable[[], None] | None = None
 _hooked = False
 _inside = threading.local()
@@ -50,9 +57,22 @@ _inside = threading.local()
 
 def listen(listener: Listener | None, on_failure: Callable[[], None] | None = None) -> None:
     """Report events to `listener` from now on, and to no other; None: to nobody."""
-    global _listener, _on_failure, _hooked
+    global _listener, _on_failure
     _listener, _on_failure = listener, on_failure
-    if not _hooked and listener is not None:
+    if listener is not None:
+        _begin()
+
+
+def listen_to_opens(listener: Callable[[tuple[Any, ...]], None]) -> None:
+    """Report files that are opened (path, mode, flags) to `listener` as well, for good; it must not raise."""
+    global _on_open
+    _on_open = listener
+    _begin()
+
+
+def _begin() -> None:
+    global _hooked
+    if not _hooked:
         _hooked = True
         sys.addaudithook(_hook)
 
@@ -63,7 +83,19 @@ def overlook(*, now: bool) -> None:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if _listener is None or event not in EVENTS or getattr(_inside, "now", False):
+    if event not in EVENTS:
+        return
+    if event == "exec":
+        file = getattr(arguments[0], "co_filename", "")
+        if file.startswith("<frozen") or file.startswith(library_folders()):  # nearly all, at imports
+            return
+        if file == "<string>" and package_of(str(sys._getframe(1).f_globals.get("__name__"))) in _MAKERS:
+            return
+    elif event in _OF_ONE_PATH and is_library_file(arguments[0]):
+        return
+    if event == "open" and _on_open is not None:
+        _on_open(arguments)
+    if _listener is None or getattr(_inside, "now", False):
         return
     _inside.now = True
     try:
