@@ -17,10 +17,12 @@ import signal
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.session import Session
+from jupyter_core.utils import ensure_async
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
@@ -30,6 +32,9 @@ from papermill.utils import merge_kwargs, remove_args
 
 from nbops.errors import StageFailed
 from nbops.pipeline.execution import ExecutionRecord
+from nbops.pipeline.kernels.process import ForkedKernel
+from nbops.pipeline.kernels.readiness import until_ready
+from nbops.pipeline.kernels.warming import warm
 from nbops.pipeline.session import KernelSession
 
 # what nbclient logs of a stage, its error says as well: on a live table it would only make a mess
@@ -38,6 +43,7 @@ _UNHEARD.addHandler(logging.NullHandler())
 _SOCKET_PATH_MAX = 90
 _IOPUB_TIMEOUT_S = 60
 _LOG_TAIL = 400
+_SHUTDOWN_WITHIN_S = 5.0
 
 
 class NotebookEngine(NBClientEngine):  # type: ignore[misc]
@@ -258,6 +264,7 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
         Return where the kernel's own messages, which belong to no cell, shall go.
         """
         self.km = self.create_kernel_manager()
+        warm(self.km, [cell.source for cell in self.nb.cells if cell.cell_type == "code"])
         scratch = self._session.scratch if self._session else None
         if scratch is None or len(str(scratch)) > _SOCKET_PATH_MAX:
             scratch = self._scratch = Path(tempfile.mkdtemp(prefix="nbops-"))
@@ -284,10 +291,34 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
     async def _clean_up(self) -> None:
         try:
             if self.km is not None and self.km.provisioner is not None:
+                await self._shut_down()
                 await self._async_cleanup_kernel()
         finally:
             if self._scratch:
                 shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+    async def _shut_down(self) -> None:
+        """Ask a forked kernel to end and wait for it; Jupyter would look whether it has ended ten times a second."""
+        provisioner = self.km.provisioner if self.km else None
+        if self.km is None or provisioner is None or not isinstance(provisioner.process, ForkedKernel):
+            return
+        await ensure_async(self.km.request_shutdown())
+        with suppress(TimeoutError):  # what follows kills it
+            await asyncio.wait_for(provisioner.wait(), _SHUTDOWN_WITHIN_S)
+
+    async def async_start_new_kernel_client(self) -> Any:
+        """Return a client of the kernel once it answers."""
+        assert self.km is not None
+        self.kc = self.km.client()
+        await ensure_async(self.kc.start_channels())
+        try:
+            await until_ready(self.kc, lambda: ensure_async(self.km.is_alive()), self.startup_timeout)
+        except RuntimeError:
+            await self._async_cleanup_kernel()
+            raise
+        self.kc.allow_stdin = False
+        return self.kc
 
 
 def _is_executed(cell: NotebookNode) -> bool:

@@ -21,6 +21,7 @@ from nbops.project import Project
 
 _VS_CODE = "__vsc_ipynb_file__"
 _VS_CODE_CELL = "vscode-notebook-cell:"
+_TEMPLATE = "/kernels/template.py"
 _RUNNERS = frozenset({"papermill", "nbconvert", "jupyter-nbconvert", "jupyter-execute"})
 _TAKES = {"-p": 2, "--parameters": 2, "-r": 2, "--parameters_raw": 2, "--output": 1}  # options: how many words follow
 
@@ -117,7 +118,7 @@ def _is_inherited(name: str, value: str) -> bool:
     import psutil
 
     try:
-        return bool(psutil.Process(os.getppid()).environ().get(name) == value)
+        return bool(psutil.Process(_client()).environ().get(name) == value)
     except (psutil.Error, OSError):  # not ours to look at: a server's kernel in a container of its own
         return False
 
@@ -135,17 +136,14 @@ def _told_by_runner() -> Path | None:
 
 def _runner() -> tuple[list[str], list[str]] | None:
     """Return the folders that a runner of notebooks may have been started in, and its notebooks; None if it's no runner."""
-    if sys.platform == "linux":  # most kernels' parents aren't runners, which is told without psutil's import
-        try:
-            told = os.fsdecode(Path(f"/proc/{os.getppid()}/cmdline").read_bytes()).split("\0")[:4]
-        except OSError:
-            return None
-        if not any(Path(word).name in _RUNNERS for word in told):
-            return None
+    client = _client()
+    # most kernels' parents aren't runners, which is told without psutil's import
+    if sys.platform == "linux" and not any(Path(word).name in _RUNNERS for word in _command(client)[:4]):
+        return None
     import psutil
 
     try:
-        parent = psutil.Process(os.getppid())
+        parent = psutil.Process(client)
         command = parent.cmdline()
         folders = [parent.cwd(), parent.environ().get("PWD") or parent.cwd()]
     except (psutil.Error, OSError):
@@ -155,6 +153,21 @@ def _runner() -> tuple[list[str], list[str]] | None:
         if name in _RUNNERS:
             return folders, _notebooks(name, command[number + 1 :])
     return None
+
+
+def _client() -> int:
+    """Return the process that started this one, or had it forked off a template."""
+    parent = os.getppid()
+    if sys.platform == "linux" and any(word.endswith(_TEMPLATE) for word in _command(parent)[:4]):
+        return int(os.environ.get("JPY_PARENT_PID") or parent)
+    return parent
+
+
+def _command(process: int) -> list[str]:
+    try:
+        return os.fsdecode(Path(f"/proc/{process}/cmdline").read_bytes()).split("\0")
+    except OSError:  # it has ended, or isn't ours
+        return []
 
 
 def _notebooks(runner: str, arguments: list[str]) -> list[str]:

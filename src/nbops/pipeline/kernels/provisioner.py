@@ -1,0 +1,103 @@
+"""``nbops-warm``: Jupyter's kernel provisioner that has kernels forked, and starts them itself where that can't be.
+
+Any kernel of ipykernel may name it in its ``kernel.json``: ``"metadata": {"kernel_provisioner": {"provisioner_name":
+"nbops-warm", "config": {"preload": ["pandas"]}}}``. Kernels are forked on Linux, for a client that runs on the same machine
+in the same circumstances; all others start cold, as do all with ``NBOPS_WARM_KERNELS=0``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning import LocalProvisioner
+from traitlets import List, Unicode
+
+from nbops.pipeline.kernels import circumstances, templates
+from nbops.pipeline.kernels.preload import PURE
+from nbops.pipeline.kernels.process import ForkedKernel, ask
+
+
+class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
+    """Has kernels forked off a template."""
+
+    process: Any = None
+    preload = List(Unicode(), config=True, help="Modules that a template imports before it forks.")
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Have a kernel forked, or start it."""
+        forked = await asyncio.to_thread(self._fork, cmd, kwargs) if _is_possible(cmd, kwargs) else None
+        if forked is None:
+            return await super().launch_kernel(cmd, **kwargs)
+        self.process, connection = forked
+        self.pid = self.pgid = self.process.pid
+        self.cwd = kwargs.get("cwd")
+        self.connection_info = {**connection, "key": connection["key"].encode()}
+        return self.connection_info
+
+    async def wait(self) -> int | None:
+        """Wait for the kernel's end, which its template tells."""
+        process = self.process
+        if not isinstance(process, ForkedKernel):
+            code: int | None = await super().wait()
+            return code
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        while process.poll() is None:
+            ended.clear()
+            loop.add_reader(process.fileno(), ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(process.fileno())
+        self.process = None  # which is how it tells that there is none any more
+        return int(process.returncode or 0)
+
+    def _fork(self, command: Sequence[str], options: dict[str, Any]) -> tuple[ForkedKernel, dict[str, Any]] | None:
+        environment = dict(options.get("env") or os.environ)
+        folder = Path(options.get("cwd") or Path.cwd()).absolute()
+        modules = _importable(self.preload, folder)
+        at = command.index("-f")
+        key = circumstances.key_of([*command[:at], *command[at + 2 :]], environment)
+        try:
+            template = templates.find(key, modules) or templates.start(key, command, environment, modules)
+            if template is None:
+                return None
+            request = circumstances.request_of(command, environment, folder)
+            with _descriptor(options.get("stdout"), 1) as output, _descriptor(options.get("stderr"), 2) as errors:
+                return ask(template.socket, request, (output, errors))
+        except (OSError, EOFError) as error:  # the template ended this moment, or nobody may have one here
+            self.log.warning("no kernel could be forked, it is started instead: %s", error)
+            return None
+
+
+def _is_possible(command: Sequence[str], options: dict[str, Any]) -> bool:
+    """Whether this is a kernel that a template could fork."""
+    if os.environ.get("NBOPS_WARM_KERNELS") == "0" or not hasattr(os, "pidfd_open"):
+        return False
+    if subprocess.PIPE in (options.get("stdout"), options.get("stderr")):
+        return False
+    return any(list(command[at : at + 3]) == ["-m", "ipykernel_launcher", "-f"] for at in range(1, len(command) - 3))
+
+
+@contextmanager
+def _descriptor(told: Any, standard: int) -> Iterator[int]:
+    """Open what `subprocess.Popen` takes for an output; None is our own."""
+    if told == subprocess.DEVNULL:
+        with open(os.devnull, "wb") as sink:  # noqa: PTH123
+            yield sink.fileno()
+    else:
+        yield standard if told is None else told if isinstance(told, int) else told.fileno()
+
+
+def _importable(modules: Sequence[str], folder: Path) -> list[str]:
+    """Return the modules that a template may import for a notebook in a folder."""
+    own = {entry.name.removesuffix(".py") for entry in os.scandir(folder)}
+    if own & PURE or circumstances.is_configured(folder):  # there the same name may mean another module
+        return []
+    return [name for name in modules if name.partition(".")[0] not in own]
