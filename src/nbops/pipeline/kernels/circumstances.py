@@ -24,8 +24,6 @@ _OF_TERMINALS = frozenset(
         "PAGER", "GIT_PAGER",
     }
 )  # fmt: skip
-_CONFIGURED_IN_FOLDER = ("matplotlibrc", "ipython_config.py", "ipython_config.json")
-_CONFIGURED_KERNELS = ("ipython_kernel_config.py", "ipython_kernel_config.json")
 _SAME = ("NSpid", "CapEff", "Seccomp", "SigIgn", "SigBlk")
 _NAMESPACES = ("ipc", "mnt", "net", "pid", "user", "uts")
 
@@ -40,23 +38,27 @@ def key_of(command: Sequence[str], environment: Mapping[str, str]) -> str:
     environment
         All of the kernel's variables; those of one kernel and of the terminal don't count.
     """
-    shared = {name: value for name, value in environment.items() if _is_shared(name)}
-    content = [list(command), sorted(shared.items()), _installed(Path(command[0])), *_of_process()]
+    content = [list(command), sorted(shared(environment).items()), _installed(Path(command[0])), *_of_process()]
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:16]
 
 
 def is_configured(folder: Path) -> bool:
     """Whether a folder has settings that matplotlib would read from it when it's imported."""
-    return any((folder / name).exists() for name in _CONFIGURED_IN_FOLDER[:1])
+    return (folder / "matplotlibrc").exists()
 
 
-def wants_fresh_shell(folder: Path) -> bool:
-    """Whether a folder has settings that IPython reads from it when it starts."""
-    return any((folder / name).exists() for name in (*_CONFIGURED_IN_FOLDER[1:], *_CONFIGURED_KERNELS))
+def request_of(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, connection: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return what a forked kernel is given (see `forked`).
 
-
-def request_of(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> dict[str, Any]:
-    """Return what a forked kernel is given (see `forked`)."""
+    Parameters
+    ----------
+    command, environment, folder
+        What it would be started with.
+    connection
+        Where it must be found, because it takes another's place; None: wherever it likes.
+    """
     import resource
 
     names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
@@ -69,7 +71,7 @@ def request_of(command: Sequence[str], environment: Mapping[str, str], folder: P
         "limits": {name: resource.getrlimit(getattr(resource, name)) for name in names},
         "umask": int(_status()["Umask"], 8),
         "processors": sorted(os.sched_getaffinity(0)),
-        "fresh": wants_fresh_shell(folder),
+        "connection": connection,
     }
 
 
@@ -79,8 +81,13 @@ def _installed(python: Path) -> list[tuple[str, int]]:
     return [(str(path), path.stat().st_mtime_ns) for path in (python.resolve(), *folders)]
 
 
-def _is_shared(name: str) -> bool:
-    return name not in _OF_TERMINALS and not name.startswith(_PER_KERNEL)
+def shared(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a template has: all but those of one kernel, and of the terminal."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in _OF_TERMINALS and not name.startswith(_PER_KERNEL)
+    }
 
 
 def _of_process() -> list[Any]:

@@ -112,8 +112,7 @@ def play(role: Role) -> None:
         except EOFError:  # the template is gone before anybody asked
             os._exit(0)
         _take_circumstances(request, descriptors)
-        for name, value in own.items():
-            os.environ.setdefault(name, value)
+        os.environ.update(own)
         _take_shells_output(descriptors[:2])
         _move_shell(app)
     role.channel.close()

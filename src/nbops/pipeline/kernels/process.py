@@ -86,8 +86,13 @@ class ForkedKernel:
         except (EOFError, OSError):  # the template is gone, and with it what only a parent is told
             select.select([self._process], [], [])
             self.returncode = _UNKNOWN
-        self._client.close()
-        os.close(self._process)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it, whether it has ended or not."""
+        if self._client.fileno() >= 0:
+            self._client.close()
+            os.close(self._process)
 
 
 def ask(where: Path, request: dict[str, Any], output: Sequence[int]) -> tuple[ForkedKernel, dict[str, Any]]:

@@ -28,6 +28,7 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
     """Has kernels forked off a template."""
 
     process: Any = None
+    _forked = False
     preload = List(Unicode(), config=True, help="Modules that a template imports before it forks.")
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
@@ -38,6 +39,7 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         self.process, connection = forked
         self.pid = self.pgid = self.process.pid
         self.cwd = kwargs.get("cwd")
+        self._forked = True
         self.connection_info = {**connection, "key": connection["key"].encode()}
         return self.connection_info
 
@@ -58,21 +60,38 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         self.process = None  # which is how it tells that there is none any more
         return int(process.returncode or 0)
 
+    async def cleanup(self, restart: bool = False) -> None:
+        """Let go of a kernel that was left to itself."""
+        if isinstance(self.process, ForkedKernel):
+            self.process.close()
+        await super().cleanup(restart)
+
     def _fork(self, command: Sequence[str], options: dict[str, Any]) -> tuple[ForkedKernel, dict[str, Any]] | None:
         environment = dict(options.get("env") or os.environ)
         folder = Path(options.get("cwd") or Path.cwd()).absolute()
         modules = _importable(self.preload, folder)
         at = command.index("-f")
         key = circumstances.key_of([*command[:at], *command[at + 2 :]], environment)
-        try:
-            template = templates.find(key, modules) or templates.start(key, command, environment, modules)
+        connection = {**self.connection_info, "key": self.connection_info["key"].decode()} if self._forked else None
+        for _ in range(2):
+            template = self._template(key, command, environment, modules)
             if template is None:
                 return None
-            request = circumstances.request_of(command, environment, folder)
-            with _descriptor(options.get("stdout"), 1) as output, _descriptor(options.get("stderr"), 2) as errors:
-                return ask(template.socket, request, (output, errors))
-        except (OSError, EOFError) as error:  # the template ended this moment, or nobody may have one here
-            self.log.warning("no kernel could be forked, it is started instead: %s", error)
+            try:
+                request = circumstances.request_of(command, environment, folder, connection)
+                with _descriptor(options.get("stdout"), 1) as output, _descriptor(options.get("stderr"), 2) as errors:
+                    return ask(template.socket, request, (output, errors))
+            except (ConnectionError, EOFError):  # it ended this moment, or was killed
+                templates.discard(template)
+        return None
+
+    def _template(
+        self, key: str, command: Sequence[str], environment: dict[str, str], modules: Sequence[str]
+    ) -> templates.Template | None:
+        try:
+            return templates.find(key, modules) or templates.start(key, command, environment, modules)
+        except OSError as error:
+            self.log.warning("no kernel can be forked here, it is started: %s", error)
             return None
 
 

@@ -19,6 +19,7 @@ import json
 import os
 import secrets
 import selectors
+import shutil
 import signal
 import socket
 import struct
@@ -122,9 +123,9 @@ class Template:
 
     def _close(self) -> None:
         for child in self.children.values():
-            os.kill(child.pid, signal.SIGKILL)
-            _unlink(child.files)
-        _unlink([self.folder / "socket", self.folder / "state.json"])
+            if child.client is None:
+                os.kill(child.pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _refill(self) -> forked.Role | None:
         """Fork a spare kernel, once clients have been quiet for a moment."""
@@ -142,7 +143,7 @@ class Template:
         try:
             request = forked.receive(client, descriptors)
             descriptors.append(_watch_of(client))
-            spare = None if request["fresh"] else self._spare()
+            spare = self._spare() if request["connection"] is None else None
             if spare is None:
                 return self._fork(request, descriptors, client)
             forked.send(spare.channel, request, descriptors)
@@ -164,7 +165,11 @@ class Template:
     def _fork(
         self, request: dict[str, Any] | None, descriptors: list[int], client: socket.socket | None = None
     ) -> forked.Role | None:
-        connection, files = self._connection()
+        if request is None or request["connection"] is None:
+            connection, files = self._connection()
+            file = str(files[0])
+        else:  # a kernel that takes another's place: clients know where that was
+            connection, files, file = request["connection"], [], request["connection_file"]
         ours, theirs = socket.socketpair()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python 3.12 warns of threads, which were looked at
@@ -173,7 +178,7 @@ class Template:
             kept = list(descriptors)
             descriptors.clear()  # they are the kernel's now
             self._leave([ours, *([client] if client is not None else [])])
-            return forked.Role(theirs, str(files[0]), self.arguments, request, kept)
+            return forked.Role(theirs, file, self.arguments, request, kept)
         theirs.close()
         child = self.children[pid] = Child(pid, ours, connection, files)
         if client is not None:
@@ -337,13 +342,28 @@ def _sockets() -> int:
     return count
 
 
+def _detach(state: Path) -> None:
+    """Go on in a process of no parent; this one ends when that can be asked for kernels, or has failed."""
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        return
+    while not state.exists():
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            os._exit(1)
+        time.sleep(0.005)
+    os._exit(0)
+
+
 def main(config: dict[str, Any]) -> None:
     """Import, then serve; in a child, be a kernel."""
+    if not config["detached"]:
+        _detach(Path(config["folder"]) / "state.json")
     left_out: dict[str, str] = config["left_out"]
     unfit = preload(["ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell"]) if not left_out else {}
     unfit |= preload([name for name in config["preload"] if name not in left_out])
     if unfit:
-        again = {**config, "left_out": {**left_out, **unfit}}
+        again = {**config, "detached": True, "left_out": {**left_out, **unfit}}
         os.execv(sys.executable, [sys.executable, *config["flags"], __file__, json.dumps(again)])
     import ipykernel.ipkernel
     import ipykernel.kernelapp

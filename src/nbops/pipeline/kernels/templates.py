@@ -21,6 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbops.pipeline.kernels.circumstances import shared
+
 _SCRIPT = Path(__file__).with_name("template.py")
 _START_WITHIN_S = 120.0
 _TRY_AGAIN_AFTER_S = 600.0
@@ -76,14 +78,12 @@ def start(key: str, command: Sequence[str], environment: Mapping[str, str], modu
     from filelock import FileLock
 
     base = base_folder()
-    with FileLock(base / f"{key}.lock"):
+    with FileLock(base / "start.lock"):
+        _sweep(base)
         found = find(key, modules)
-        if found is not None:
-            return found
         refused = base / f"{key}.refused"
-        with suppress(OSError):
-            if time.time() - refused.stat().st_mtime < _TRY_AGAIN_AFTER_S:
-                return None
+        if found is not None or refused.exists():
+            return found
         alike = list(_running(key))
         wanted = frozenset(modules).union(*(template.preload for template in alike))
         made = _launch(base / f"{key}-{secrets.token_hex(3)}", command, environment, sorted(wanted))
@@ -121,19 +121,41 @@ def stop_all() -> None:
             os.kill(template.pid, signal.SIGTERM)
 
 
+def discard(template: Template) -> None:
+    """Forget a template that doesn't answer."""
+    shutil.rmtree(template.folder, ignore_errors=True)
+
+
+def _sweep(base: Path) -> None:
+    """Remove what templates left that were killed, or didn't come to be."""
+    for path in base.iterdir():
+        with suppress(FileNotFoundError):  # another one sweeps as well
+            age = time.time() - path.stat().st_mtime
+            if path.suffix == ".refused":
+                if age > _TRY_AGAIN_AFTER_S:
+                    path.unlink()
+            elif path.is_dir() and _is_dead(path, age):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_dead(folder: Path, age: float) -> bool:
+    try:
+        os.kill(json.loads((folder / "state.json").read_text(encoding="utf-8"))["pid"], 0)
+    except FileNotFoundError:  # it is being started
+        return age > _START_WITHIN_S
+    except (ProcessLookupError, ValueError):
+        return True
+    return False
+
+
 def _running(key: str) -> Iterator[Template]:
-    """Yield the templates of a key; what dead ones left is removed."""
+    """Yield the templates of a key."""
     for folder in base_folder().glob(f"{key}-*"):
-        try:
+        with suppress(FileNotFoundError, ProcessLookupError, ValueError):  # being started, or dead
             state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
             os.kill(state["pid"], 0)
-        except FileNotFoundError:  # it is being started
-            continue
-        except (ProcessLookupError, ValueError):
-            shutil.rmtree(folder, ignore_errors=True)
-            continue
-        if state["format"] == 1:
-            yield Template(folder, state["pid"], frozenset(state["preload"]))
+            if state["format"] == 1:
+                yield Template(folder, state["pid"], frozenset(state["preload"]))
 
 
 def _launch(
@@ -147,26 +169,27 @@ def _launch(
         "arguments": list(command[at + 4 :]),
         "preload": list(modules),
         "left_out": {},
+        "detached": False,
         "idle": float(os.environ.get("NBOPS_WARM_IDLE_S", _IDLE_S)),
         "spares": _SPARES,
     }
-    variables = {name: value for name, value in environment.items() if not name.startswith(("JPY_", "NBOPS_"))}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command[:at], str(_SCRIPT), json.dumps(config)],
-            cwd="/",
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + _START_WITHIN_S
-    while not (folder / "state.json").exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            process.wait()
-            shutil.rmtree(folder, ignore_errors=True)
-            return None
-        time.sleep(0.005)
-    return Template(folder, process.pid, frozenset(modules))
+        try:
+            began = subprocess.run(  # it leaves a process behind, and ends when that can be asked
+                [*command[:at], str(_SCRIPT), json.dumps(config)],
+                cwd="/",
+                env=shared(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                timeout=_START_WITHIN_S,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            began = 1
+    if began != 0:
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    return Template(folder, state["pid"], frozenset(modules))
