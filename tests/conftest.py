@@ -34,6 +34,7 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         "JUPYTER_DATA_DIR": str(home / "jupyter-data"),
         "JUPYTER_RUNTIME_DIR": str(home / "jupyter-runtime"),
         "MPLBACKEND": "agg",
+        "NBOPS_WARM_IDLE_S": "30",  # many tests' kernels are in circumstances of their own
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
     HistoryAccessor.enabled.default_value = False  # shells in this process keep no database on disk

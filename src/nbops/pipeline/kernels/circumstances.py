@@ -25,6 +25,7 @@ _OF_TERMINALS = frozenset(
     }
 )  # fmt: skip
 _SAME = ("NSpid", "CapEff", "Seccomp", "SigIgn", "SigBlk")
+_TOLD = (Path("/proc/self/cgroup"), Path("/proc/self/oom_score_adj"))
 _NAMESPACES = ("ipc", "mnt", "net", "pid", "user", "uts")
 
 
@@ -69,7 +70,7 @@ def request_of(
         "argv": list(command[at:]),
         "connection_file": command[at + 1],
         "limits": {name: resource.getrlimit(getattr(resource, name)) for name in names},
-        "umask": int(_status()["Umask"], 8),
+        "umask": int(_status().get("Umask", "022"), 8),
         "processors": sorted(os.sched_getaffinity(0)),
         "connection": connection,
     }
@@ -104,8 +105,7 @@ def _of_process() -> list[Any]:
         hard,
         [status.get(name, "").split()[:1] if name != "NSpid" else len(status.get(name, "").split()) for name in _SAME],
         [str(path.readlink()) for path in (Path("/proc/self/ns") / name for name in _NAMESPACES) if path.exists()],
-        Path("/proc/self/cgroup").read_text(encoding="utf-8"),
-        Path("/proc/self/oom_score_adj").read_text(encoding="utf-8").strip(),
+        *(path.read_text(encoding="utf-8") for path in _TOLD if path.exists()),
         sys.platform,
     ]
 

@@ -33,7 +33,12 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Have a kernel forked, or start it."""
-        forked = await asyncio.to_thread(self._fork, cmd, kwargs) if _is_possible(cmd, kwargs) else None
+        forked = None
+        if _is_possible(cmd, kwargs):
+            try:
+                forked = await asyncio.to_thread(self._fork, cmd, kwargs)
+            except OSError as error:  # a system without such descriptors, or a folder that others may enter
+                self.log.warning("no kernel can be forked here, it is started: %s", error)
         if forked is None:
             return await super().launch_kernel(cmd, **kwargs)
         self.process, connection = forked
@@ -67,32 +72,25 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         await super().cleanup(restart)
 
     def _fork(self, command: Sequence[str], options: dict[str, Any]) -> tuple[ForkedKernel, dict[str, Any]] | None:
+        """Ask a template for a kernel; None where there can be none."""
         environment = dict(options.get("env") or os.environ)
         folder = Path(options.get("cwd") or Path.cwd()).absolute()
         modules = _importable(self.preload, folder)
         at = command.index("-f")
         key = circumstances.key_of([*command[:at], *command[at + 2 :]], environment)
         connection = {**self.connection_info, "key": self.connection_info["key"].decode()} if self._forked else None
+        request = circumstances.request_of(command, environment, folder, connection)
         for _ in range(2):
-            template = self._template(key, command, environment, modules)
+            template = templates.find(key, modules) or templates.start(key, command, environment, modules)
             if template is None:
                 return None
             try:
-                request = circumstances.request_of(command, environment, folder, connection)
                 with _descriptor(options.get("stdout"), 1) as output, _descriptor(options.get("stderr"), 2) as errors:
                     return ask(template.socket, request, (output, errors))
             except (ConnectionError, EOFError):  # it ended this moment, or was killed
                 templates.discard(template)
+        templates.refuse(key)
         return None
-
-    def _template(
-        self, key: str, command: Sequence[str], environment: dict[str, str], modules: Sequence[str]
-    ) -> templates.Template | None:
-        try:
-            return templates.find(key, modules) or templates.start(key, command, environment, modules)
-        except OSError as error:
-            self.log.warning("no kernel can be forked here, it is started: %s", error)
-            return None
 
 
 def _is_possible(command: Sequence[str], options: dict[str, Any]) -> bool:

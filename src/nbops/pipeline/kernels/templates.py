@@ -81,14 +81,13 @@ def start(key: str, command: Sequence[str], environment: Mapping[str, str], modu
     with FileLock(base / "start.lock"):
         _sweep(base)
         found = find(key, modules)
-        refused = base / f"{key}.refused"
-        if found is not None or refused.exists():
+        if found is not None or (base / f"{key}.refused").exists():
             return found
         alike = list(_running(key))
         wanted = frozenset(modules).union(*(template.preload for template in alike))
         made = _launch(base / f"{key}-{secrets.token_hex(3)}", command, environment, sorted(wanted))
         if made is None:
-            refused.touch()
+            refuse(key)
             return None
         for template in alike:  # it ends when its kernels have
             with suppress(ProcessLookupError):
@@ -119,6 +118,11 @@ def stop_all() -> None:
     for template in _running("*"):
         with suppress(ProcessLookupError):
             os.kill(template.pid, signal.SIGTERM)
+
+
+def refuse(key: str) -> None:
+    """Start no template of a key for a while."""
+    (base_folder() / f"{key}.refused").touch()
 
 
 def discard(template: Template) -> None:
