@@ -30,7 +30,7 @@ _UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB
 _KNOWN_TABLES = {
     "project": {"name"},
     "tracking": {"uri", "experiment", "artifacts", "metrics", "mirrors", "redact", "memory", "outputs"},
-    "pipeline": {"file"},
+    "pipeline": {"file", "links", "preload", "warm"},
     "model": {"name"},
     "gates": None,
     "bundle": {"folder"},
@@ -143,6 +143,24 @@ class Project:
     def pipeline_file(self) -> Path:
         """Where ``pipeline.yaml`` is expected."""
         return self.root / str(self.config.get("pipeline", {}).get("file", "pipeline.yaml"))
+
+    @property
+    def preload(self) -> tuple[str, ...] | None:
+        """Packages that warm kernels may import ahead besides those that only compute; None: no kernel is to be warm.
+
+        Raises
+        ------
+        ProjectError
+            If ``[pipeline] warm`` isn't true or false, or ``[pipeline] preload`` isn't a list of names.
+        """
+        table = self.config.get("pipeline", {})
+        where = f"{self.root / CONFIG_NAME}, [pipeline]"
+        if not isinstance(table.get("warm", True), bool):
+            raise ProjectError(f"warm = {table['warm']!r} can't be used", where=where, remedy="true or false")
+        listed = table.get("preload", [])
+        if not (isinstance(listed, list) and all(isinstance(item, str) for item in listed)):
+            raise ProjectError(f"preload = {listed!r} can't be used", where=where, remedy='a list, such as ["torch"]')
+        return tuple(listed) if table.get("warm", True) else None
 
     @property
     def model_name(self) -> str:

@@ -1,25 +1,30 @@
 """What stages made, by their keys: one JSON entry a key, contents in `Objects`.
 
 An entry is believed only after it was read whole, has a known format and belongs to its key; whatever is wrong with
-it makes a miss that says why, never an error. ``latest/<stage>.json`` remembers a stage's last key, so that it can be
-told what changed since.
+it makes a miss that says why, never an error. ``latest/<stage>.json`` remembers a stage's last key, and
+``facts/<key>.json`` what the key was made of, so that it can be told what changed since.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nbops.notebook.document import write_atomically
+from nbops.pipeline.facts import Facts
 from nbops.pipeline.hashing import Content, Hasher
 from nbops.pipeline.keys import Key
+from nbops.pipeline.links import DEFAULT, Link
 from nbops.pipeline.model import Stage
 from nbops.pipeline.objects import ObjectMissing, Objects
 
 ENTRY_FORMAT = 1
+_USED_EVERY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,13 @@ class Lookup:
         What was found, or None.
     reason
         Why there is none, in plain words.
+    restores
+        Outputs that aren't in the workspace as the entry says, and will be restored.
     """
 
     entry: Entry | None
     reason: str = ""
+    restores: tuple[str, ...] = ()
 
 
 class Cache:
@@ -77,11 +85,13 @@ class Cache:
     ----------
     folder
         Where it lies: ``.nbops/cache``.
+    links
+        How files are shared between cache and workspace, in the order of preference.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, links: Sequence[Link] = DEFAULT) -> None:
         self._folder = folder
-        self.objects = Objects(folder / "objects")
+        self.objects = Objects(folder / "objects", links)
         self.hasher = Hasher(folder / "files.json")
 
     def find(self, stage: Stage, key: Key) -> Lookup:
@@ -94,10 +104,11 @@ class Cache:
             return Lookup(None, "its cache entry is corrupt")
         if set(entry.outputs) != set(stage.outputs):
             return Lookup(None, "its cache entry has other outputs")
-        for name, content in entry.outputs.items():
-            if not self.matches(stage.outputs[name], content) and not self.objects.has(content):
+        restores = [name for name, content in entry.outputs.items() if not self.matches(stage.outputs[name], content)]
+        for name in restores:
+            if not self.objects.has(entry.outputs[name]):
                 return Lookup(None, f"output '{name}' is gone, from the cache too")
-        return Lookup(entry)
+        return Lookup(entry, restores=tuple(restores))
 
     def matches(self, path: Path, content: Content) -> bool:
         """Whether a path holds just this content."""
@@ -123,14 +134,41 @@ class Cache:
             restored.append(name)
         return restored
 
-    def put(self, entry: Entry) -> None:
-        """Write an entry; its contents must have been kept before."""
+    def put(self, entry: Entry, facts: Facts | None = None) -> None:
+        """Write an entry and what its key is made of; its contents must have been kept before."""
+        if facts is not None:
+            write_atomically(self._facts_path(entry.key), json.dumps(facts.as_dict()).encode())
         document = {"format": ENTRY_FORMAT, **asdict(entry)}
         write_atomically(self._entry_path(entry.key), json.dumps(document, indent=1).encode())
         self.mark_latest(entry)
 
+    def facts(self, entry: Entry) -> Facts | None:
+        """Return what an entry's key was made of, or None when that wasn't kept."""
+        try:
+            raw = json.loads(self._facts_path(entry.key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return Facts.from_dict(raw) if isinstance(raw, dict) else None
+
+    def entries(self) -> Iterator[tuple[Path, Entry | None]]:
+        """Yield every entry with its path; None for one that can't be read."""
+        for path in sorted((self._folder / "entries").glob("*.json")):
+            yield path, _read(path)
+
+    def fact_paths(self) -> Iterator[Path]:
+        """Yield where facts are kept: one file a key."""
+        yield from sorted((self._folder / "facts").glob("*.json"))
+
+    def latest_keys(self) -> set[str]:
+        """Return the key of each stage's last entry."""
+        found = (self.latest(path.stem) for path in (self._folder / "latest").glob("*.json"))
+        return {entry.key for entry in found if entry is not None}
+
     def mark_latest(self, entry: Entry) -> None:
-        """Remember that an entry is the stage's last."""
+        """Remember that an entry is the stage's last, and that it was used just now."""
+        own = self._entry_path(entry.key)
+        if own.exists() and time.time() - own.stat().st_mtime > _USED_EVERY_S:
+            os.utime(own)  # what `nbops gc` goes by
         path = self._folder / "latest" / f"{entry.stage}.json"
         data = json.dumps({"format": ENTRY_FORMAT, "key": entry.key}).encode()
         if not path.is_file() or path.read_bytes() != data:
@@ -150,6 +188,9 @@ class Cache:
             return "never executed"
         reasons = key.differs_from(last.parts)
         return f"changed: {'; '.join(reasons)}" if reasons else "its cache entry is gone"
+
+    def _facts_path(self, digest: str) -> Path:
+        return self._folder / "facts" / f"{digest}.json"
 
     def _entry_path(self, digest: str) -> Path:
         return self._folder / "entries" / f"{digest}.json"

@@ -1,20 +1,22 @@
 """Contents kept by their digest: ``objects/ab/cdef…``, each written once, whole or not at all.
 
-What is given back was verified while it was copied: an object that isn't there, or whose bytes are no longer what its
-name says, makes `ObjectMissing`, and a corrupt one is removed so that it is kept anew next time.
+Objects are read-only files, shared with the workspace where the file system can (see `nbops.pipeline.links`). What is
+given back is verified first: an object that isn't there, or whose bytes are no longer what its name says, makes
+`ObjectMissing`, and a corrupt one is removed so that it is kept anew next time.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import uuid
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nbops.pipeline.hashing import Content
+from nbops.pipeline.hashing import Content, hash_file
+from nbops.pipeline.links import DEFAULT, READ_ONLY, Link, transfer
 
-_CHUNK = 1 << 20
+_DIGEST_DIGITS = 64
 
 
 class ObjectMissing(LookupError):
@@ -22,10 +24,19 @@ class ObjectMissing(LookupError):
 
 
 class Objects:
-    """A folder of contents by digest."""
+    """A folder of contents by digest.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    folder
+        Where it lies.
+    links
+        How files are shared between it and the workspace, in the order of preference.
+    """
+
+    def __init__(self, folder: Path, links: Sequence[Link] = DEFAULT) -> None:
         self._folder = folder
+        self._links = links
 
     def keep(self, path: Path, content: Content) -> None:
         """Keep a copy of the file or folder at `path`, whose content is `content`."""
@@ -60,6 +71,17 @@ class Objects:
         finally:
             remove(staged)
 
+    def paths(self) -> Iterator[tuple[str, Path]]:
+        """Yield the digest and the path of everything that is kept."""
+        for path in sorted(self._folder.glob("??/??/*")):
+            digest = "".join(path.parts[-3:])
+            if len(digest) == _DIGEST_DIGITS:
+                yield digest, path
+
+    def leftovers(self) -> Iterator[Path]:
+        """Yield files that were never finished."""
+        yield from self._folder.glob("??/??/.*")
+
     def _path(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256[2:4] / sha256[4:]
 
@@ -74,27 +96,24 @@ class Objects:
         target.parent.mkdir(parents=True, exist_ok=True)
         staged = target.with_name(f".{uuid.uuid4().hex}")
         try:
-            shutil.copyfile(path, staged)
+            transfer(path, staged, self._links)
+            staged.chmod(READ_ONLY)
             _sync(staged)
             staged.replace(target)
         finally:
             staged.unlink(missing_ok=True)
 
-    def _restore_file(self, sha256: str, to: Path) -> None:
+    def _restore_file(self, sha256: str, to: Path) -> Link:
         source = self._path(sha256)
-        running = hashlib.sha256()
         try:
-            with source.open("rb") as reader, to.open("xb") as writer:
-                while chunk := reader.read(_CHUNK):
-                    running.update(chunk)
-                    writer.write(chunk)
-                writer.flush()
-                os.fsync(writer.fileno())
+            link = transfer(source, to, self._links)
         except FileNotFoundError as error:
             raise ObjectMissing("its kept content is missing") from error
-        if running.hexdigest() != sha256:
+        # what arrived is read, not what was sent: so the way is verified as well
+        if hash_file(to) != sha256:
             source.unlink(missing_ok=True)
             raise ObjectMissing("its kept content is corrupt")
+        return link
 
 
 def put_in_place(staged: Path, path: Path) -> None:

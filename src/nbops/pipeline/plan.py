@@ -12,8 +12,11 @@ from pathlib import Path
 from nbops.errors import PipelineError
 from nbops.pipeline.cache import Cache, Entry
 from nbops.pipeline.events import StageStatus
+from nbops.pipeline.facts import Facts, gather
 from nbops.pipeline.graph import select
+from nbops.pipeline.hashing import Content
 from nbops.pipeline.keys import Key, read_code, stage_key
+from nbops.pipeline.links import configured
 from nbops.pipeline.model import FileInput, Pipeline, Stage
 from nbops.pipeline.overrides import override
 from nbops.pipeline.spec import load
@@ -33,7 +36,7 @@ class Plan:
     def __init__(self, project: Project, pipeline: Pipeline) -> None:
         self.project = project
         self.pipeline = pipeline
-        self.cache = Cache(project.state / "cache")
+        self.cache = Cache(project.state / "cache", configured(project))
         self._versions = Versions(project.state / "cache" / "versions.json")
 
     def key(self, stage: Stage, made: Mapping[str, Entry]) -> Key:
@@ -44,7 +47,30 @@ class Plan:
         PipelineError
             If an input has gone since the pipeline was read.
         """
-        inputs: dict[str, str] = {}
+        inputs = {name: content.sha256 for name, content in self.contents(stage, made).items()}
+        code = read_code(stage.document, stage.notebook.parent, self.project.root)
+        return stage_key(stage, code, inputs, self._versions.of(code.imports.external))
+
+    def facts(self, stage: Stage, made: Mapping[str, Entry]) -> Facts:
+        """Return what a stage's key is made of, spelled out; without the inputs that `made` doesn't tell."""
+        code = read_code(stage.document, stage.notebook.parent, self.project.root)
+        return gather(
+            stage,
+            root=self.project.root,
+            contents=self.contents(stage, made),
+            paths=self.input_paths(stage),
+            versions=self._versions.of(code.imports.external),
+        )
+
+    def contents(self, stage: Stage, made: Mapping[str, Entry]) -> dict[str, Content]:
+        """Return what a stage's inputs hold, without those that come from a stage which isn't in `made`.
+
+        Raises
+        ------
+        PipelineError
+            If an input has gone since the pipeline was read.
+        """
+        found: dict[str, Content] = {}
         for name, source in stage.inputs.items():
             if isinstance(source, FileInput):
                 content = self.cache.hasher.content(source.path)
@@ -53,11 +79,10 @@ class Plan:
                         f"input '{name}' isn't there: {self.project.relative(source.path)}",
                         where=self.pipeline.where(source.line),
                     )
-            else:
-                content = made[source.stage].outputs[source.output]
-            inputs[name] = content.sha256
-        code = read_code(stage.document, stage.notebook.parent, self.project.root)
-        return stage_key(stage, code, inputs, self._versions.of(code.imports.external))
+                found[name] = content
+            elif source.stage in made:
+                found[name] = made[source.stage].outputs[source.output]
+        return found
 
     def input_paths(self, stage: Stage) -> dict[str, Path]:
         """Return where a stage's inputs lie."""

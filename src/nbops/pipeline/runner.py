@@ -261,7 +261,7 @@ class _Run:
     def _keep(self, stage: Stage, entry: Entry) -> None:
         """Put an entry into the cache, unless what it was keyed on changed meanwhile."""
         if self.plan.key(stage, self.made).digest == entry.key:
-            self.plan.cache.put(entry)
+            self.plan.cache.put(entry, self.plan.facts(stage, self.made))
         else:
             text = "an input or module changed while it ran: it will be executed again next time"
             self.tell(Event(stage.name, "note", text=text))
