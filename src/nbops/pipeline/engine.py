@@ -264,7 +264,10 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
         Return where the kernel's own messages, which belong to no cell, shall go.
         """
         self.km = self.create_kernel_manager()
-        warm(self.km, [cell.source for cell in self.nb.cells if cell.cell_type == "code"])
+        preload = self._session.preload if self._session else ()
+        if preload is not None:
+            folder = self._session.folder if self._session else Path.cwd()
+            warm(self.km, [cell.source for cell in self.nb.cells if cell.cell_type == "code"], folder, also=preload)
         scratch = self._session.scratch if self._session else None
         if scratch is None or len(str(scratch)) > _SOCKET_PATH_MAX:
             scratch = self._scratch = Path(tempfile.mkdtemp(prefix="nbops-"))

@@ -32,6 +32,8 @@ class KernelSession:
         Expressions evaluated after the last cell, by name; each must give a ``str``.
     metadata
         What the executed notebook's ``papermill`` metadata shall say: paths and parameters.
+    preload
+        Packages that the kernel's template may import ahead, besides those that only compute; None: it's started cold.
     on_cell
         Called with (i, n) when the i-th of n code cells starts.
     values
@@ -46,6 +48,7 @@ class KernelSession:
     setup: str = ""
     expressions: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    preload: tuple[str, ...] | None = ()
     on_cell: Callable[[int, int], None] | None = None
     values: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)

@@ -70,7 +70,7 @@ def test_clients_at_once_get_kernels_of_their_own(tmp_path: Path) -> None:
 
     async def start_all() -> list[Any]:
         for manager in managers:
-            warm(manager, ["import numpy"])
+            warm(manager, ["import numpy"], tmp_path)
         await asyncio.gather(*(manager.start_kernel(cwd=str(tmp_path)) for manager in managers))
         found = [manager.provisioner.process for manager in managers]
         await asyncio.gather(*(manager.shutdown_kernel(now=True) for manager in managers))
@@ -148,6 +148,14 @@ def test_a_folder_of_somebody_else_is_not_used(kernel: Callable[..., Any], own_t
         assert not kernel().is_forked
     finally:
         base.chmod(0o700)
+
+
+def test_what_modules_beside_the_notebook_import_is_imported_ahead(tmp_path: Path) -> None:
+    (tmp_path / "features.py").write_text("import numpy.linalg\nimport helpers\n")
+    (tmp_path / "helpers.py").write_text("import pandas\n")
+    manager = AsyncKernelManager(kernel_name="python3")
+    warm(manager, ["import features"], tmp_path)
+    assert manager.kernel_spec.metadata["kernel_provisioner"]["config"]["preload"] == ["numpy.linalg", "pandas"]
 
 
 def test_only_libraries_that_compute_are_imported_ahead() -> None:

@@ -18,10 +18,9 @@ PURE = frozenset(
         "xgboost", "yaml",
     }
 )  # fmt: skip
-_DRAWS = frozenset({"matplotlib", "seaborn", "shap", "mlxtend"})
 
 
-def modules_of(sources: Iterable[str], *, also: Iterable[str] = (), without_drawing: bool = False) -> tuple[str, ...]:
+def modules_of(sources: Iterable[str], *, also: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the modules that cells import and a template may import for them, sorted.
 
     Parameters
@@ -30,9 +29,7 @@ def modules_of(sources: Iterable[str], *, also: Iterable[str] = (), without_draw
         Code of cells.
     also
         Other packages that may be.
-    without_drawing
-        Leave out what reads matplotlib's settings.
     """
-    allowed = (PURE | frozenset(also)) - (_DRAWS if without_drawing else frozenset())
+    allowed = PURE | frozenset(also)
     found = {name for source in sources for name in imported_names(source)}
     return tuple(sorted(name for name in found if name.partition(".")[0] in allowed))
