@@ -106,6 +106,7 @@ def prepare(workspace: Workspace, stage: Stage, key: str, *, run_id: str, inputs
             "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         },
         setup=SETUP,
+        preload=project.preload,
         expressions={name: _METRIC.format(name=name) for name in stage.metrics},
         metadata={
             "input_path": project.relative(stage.notebook),
