@@ -65,12 +65,13 @@ def test_json_and_dry_run(executed: Any) -> None:
     dry = invoke(executed.root, "add", "-p", "n=9", "--dry-run")
     assert dry.return_value == 0
     assert dry.output.splitlines() == [
-        "▸ make  would be executed (changed: parameters)",
-        "▸ add   would be executed (waits for make)",
+        "▸ make  would be executed",
+        "    parameter n: 3 → 9",
+        "? add   may be executed (depends on what make makes)",
     ]
     assert "would be executed (forced)" in invoke(executed.root, "tree", "--force", "-n").output
     [make, *_] = json.loads(invoke(executed.root, "-n", "--json").output)
-    assert (make["name"], make["state"]) == ("make", "cached")
+    assert (make["name"], make["state"]) == ("make", "current")
 
 
 @pytest.mark.slow

@@ -33,6 +33,7 @@ _VERBS = {
     "runs": "List runs with their params, metrics and versions.",
     "serve": "Start a bundle's service.",
     "show": "Show all that is known of a run.",
+    "status": "Say what a run of the pipeline would do, stage by stage, and why.",
     "stale": "List cells whose inputs changed since they were executed.",
 }
 _INTERRUPTED = 130

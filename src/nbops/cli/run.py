@@ -9,13 +9,12 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
 import click
 
-from nbops.errors import SpecError, nearest
+from nbops.cli import pipelines
 from nbops.pipeline.display import Display
 from nbops.pipeline.overrides import parse_assignments
 from nbops.project import Project
@@ -23,16 +22,9 @@ from nbops.project import Project
 _PATIENCE = b"stopping kernels and closing runs; Ctrl-C once more leaves at once\n"
 
 
-@click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("words", nargs=-1, metavar="[PATH] [STAGE]...")
-@click.option(
-    "-p",
-    "--param",
-    "assignments",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter's value: NAME for every stage that has it, STAGE.NAME for one.",
-)
+@click.command("run", context_settings=pipelines.CONTEXT)
+@click.argument("words", nargs=-1, metavar="[PATH] [STAGE]...", shell_complete=pipelines.complete_stages)
+@pipelines.parameters
 @click.option("--force", is_flag=True, help="Execute the stages named (all, if none is) though they are cached.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be executed, and why; execute nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -54,7 +46,7 @@ def command(words: tuple[str, ...], assignments: tuple[str, ...], force: bool, d
     Exit codes: 0 all is there, 1 a stage failed, 2 the pipeline or the command is wrong, 75 another run is under way,
     130 interrupted.
     """
-    project, file, targets = _locate(words)
+    project, file, targets = pipelines.locate(words)
     params = parse_assignments(assignments)
     if dry_run:
         return _dry_run(project, file, targets, params, as_json, force)
@@ -79,39 +71,15 @@ def _dry_run(
     as_json: bool,
     force: bool,
 ) -> int:
-    from nbops.pipeline.plan import status
+    from nbops.cli.outlooks import print_outlook
+    from nbops.pipeline.outlook import outlook
 
-    found = status(project, params, targets=targets, file=file)
+    found = outlook(project, params, targets=targets, file=file, force=force).stages
     if as_json:
-        click.echo(json.dumps([asdict(stage) for stage in found], indent=1))
-        return 0
-    width = max(len(stage.name) for stage in found)
-    for stage in found:
-        forced = force and (stage.name in targets or not targets)
-        execute = forced or stage.state == "stale"
-        reason = stage.reason or ("forced" if forced else "")
-        state = "would be executed" if execute else "cached"
-        click.echo(f"{'▸' if execute else '·'} {stage.name:<{width}}  {state}{f' ({reason})' if reason else ''}")
+        click.echo(json.dumps([stage.as_dict() for stage in found], indent=1))
+    else:
+        print_outlook(found)
     return 0
-
-
-def _locate(words: tuple[str, ...]) -> tuple[Project, Path | None, tuple[str, ...]]:
-    """Return the project, the pipeline's file when it isn't the project's own, and the targets."""
-    first = Path(words[0]) if words else None
-    if first is not None and first.is_dir():
-        project = Project.find(first)
-        own = first.resolve() / "pipeline.yaml"
-        return project, own if own.is_file() and own != project.pipeline_file else None, words[1:]
-    if first is not None and first.suffix in (".yaml", ".yml"):
-        if not first.is_file():
-            raise SpecError("no such pipeline file", where=str(first), remedy=_pipelines_near(first))
-        return Project.find(first), first.resolve(), words[1:]
-    return Project.find(), None, words
-
-
-def _pipelines_near(file: Path) -> str:
-    near = sorted(one.as_posix() for one in file.parent.glob("*.y*ml"))
-    return nearest(file.as_posix(), near) if near else "see where you are, or give the project's folder"
 
 
 def _names(project: Project, file: Path | None, targets: tuple[str, ...]) -> list[str]:
