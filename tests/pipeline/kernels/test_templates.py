@@ -114,9 +114,12 @@ def test_what_starts_threads_opens_sockets_prints_or_warns_is_not_imported_ahead
 
 
 def test_modules_of_the_notebooks_folder_hide_installed_ones(kernel: Callable[..., Any], tmp_path: Path) -> None:
-    (tmp_path / "requests.py").write_text("mine = True\n")
+    for name in ("requests", "forked", "messages", "template"):
+        (tmp_path / f"{name}.py").write_text("mine = True\n")
     one = kernel(preload=["requests", "numpy"])
-    assert one.run("import requests; print(requests.mine)") == "True"
+    assert one.run(
+        "import requests, forked, messages, template as t; print(requests.mine, forked.mine, messages.mine, t.mine)"
+    ) == ("True True True True")
 
 
 def test_a_template_that_was_killed_takes_no_kernel_along_and_is_replaced(kernel: Callable[..., Any]) -> None:

@@ -7,23 +7,20 @@ and processors. Random states are those of a new process. It dies with its clien
 
 from __future__ import annotations
 
-import array
 import importlib.util
-import json
 import os
 import random
 import resource
 import select
 import signal
 import socket
-import struct
 import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_LENGTH = struct.Struct("!I")
+import messages  # type: ignore[import-not-found]  # beside this file, which a script imports
 
 
 @dataclass
@@ -49,48 +46,6 @@ class Role:
     descriptors: list[int]
 
 
-def send(to: socket.socket, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
-    """Send a message, its length first, with descriptors."""
-    content = json.dumps(message).encode()
-    head = _LENGTH.pack(len(content))
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
-    to.sendmsg([head], rights)
-    to.sendall(content)
-
-
-def receive(source: socket.socket, descriptors: list[int]) -> dict[str, Any]:
-    """Receive a message; descriptors that came with it are appended to a list.
-
-    Raises
-    ------
-    EOFError
-        If the other side is gone.
-    """
-    head, rights, _, _ = source.recvmsg(_LENGTH.size, socket.CMSG_SPACE(8 * 4))
-    for level, kind, data in rights:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            found = array.array("i")
-            found.frombytes(data[: len(data) - len(data) % found.itemsize])
-            descriptors.extend(found)
-    while len(head) < _LENGTH.size:
-        head += _some(source, _LENGTH.size - len(head))
-    (left,) = _LENGTH.unpack(head)
-    content = bytearray()
-    while left:
-        part = _some(source, min(left, 1 << 20))
-        content += part
-        left -= len(part)
-    message: dict[str, Any] = json.loads(content)
-    return message
-
-
-def _some(source: socket.socket, most: int) -> bytes:
-    part = source.recv(most)
-    if not part:
-        raise EOFError
-    return part
-
-
 def play(role: Role) -> None:
     """Be the kernel; returns when it was shut down, so that the interpreter ends as any other."""
     os.setsid()
@@ -108,7 +63,7 @@ def play(role: Role) -> None:
         own = {name: value for name, value in os.environ.items() if before.get(name) != value}  # of ipykernel
         role.channel.sendall(b"\n")
         try:
-            request = receive(role.channel, descriptors)
+            request = messages.receive(role.channel, descriptors)
         except EOFError:  # the template is gone before anybody asked
             os._exit(0)
         _take_circumstances(request, descriptors)

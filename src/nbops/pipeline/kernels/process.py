@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nbops.pipeline.kernels import forked
+from nbops.pipeline.kernels import messages
 
 _UNKNOWN = 255
 _ANSWER_WITHIN_S = 10.0
@@ -82,7 +82,7 @@ class ForkedKernel:
 
     def _learn(self) -> None:
         try:
-            self.returncode = int(forked.receive(self._client, [])["exit"])
+            self.returncode = int(messages.receive(self._client, [])["exit"])
         except (EOFError, OSError):  # the template is gone, and with it what only a parent is told
             select.select([self._process], [], [])
             self.returncode = _UNKNOWN
@@ -116,8 +116,8 @@ def ask(where: Path, request: dict[str, Any], output: Sequence[int]) -> tuple[Fo
     try:
         client.settimeout(_ANSWER_WITHIN_S)
         client.connect(str(where))
-        forked.send(client, request, list(output))
-        answer = forked.receive(client, [])
+        messages.send(client, request, list(output))
+        answer = messages.receive(client, [])
         client.settimeout(None)
         return ForkedKernel(client, answer["pid"]), answer["connection"]
     except BaseException:

@@ -5,8 +5,8 @@ library and ipykernel. It only imports; it never runs what it imported, so that 
 A module that starts threads, opens sockets, prints or warns when it's imported isn't imported: the template begins again
 without it. Spare kernels, forked and ready, wait for a client.
 
-Clients speak over a UNIX socket: a line of JSON with two descriptors for the kernel's output (`Request` in
-`nbops.pipeline.kernels.process`); answers are lines of JSON: the kernel's pid and connection, later its exit code.
+Clients speak over a UNIX socket (`messages`): a request (`circumstances.request_of`) comes with two descriptors for the
+kernel's output; answers are the kernel's pid and connection, and later its exit code.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import forked  # type: ignore[import-not-found]  # beside this file, which is run as a script
+import messages  # type: ignore[import-not-found]
 
 _FORMAT = 1
 _HARMLESS_THREADS = {"jemalloc_bg_thd"}  # it is started again in a child
@@ -141,12 +142,12 @@ class Template:
         client.settimeout(5.0)
         descriptors: list[int] = []
         try:
-            request = forked.receive(client, descriptors)
+            request = messages.receive(client, descriptors)
             descriptors.append(_watch_of(client))
             spare = self._spare() if request["connection"] is None else None
             if spare is None:
                 return self._fork(request, descriptors, client)
-            forked.send(spare.channel, request, descriptors)
+            messages.send(spare.channel, request, descriptors)
             self._hand_over(spare, client)
         except (OSError, ValueError, LookupError):  # a client that went away, or isn't one
             client.close()
@@ -160,7 +161,7 @@ class Template:
 
     def _hand_over(self, child: Child, client: socket.socket) -> None:
         child.client = client
-        forked.send(client, {"pid": child.pid, "connection": child.connection})
+        messages.send(client, {"pid": child.pid, "connection": child.connection})
 
     def _fork(
         self, request: dict[str, Any] | None, descriptors: list[int], client: socket.socket | None = None
@@ -241,7 +242,7 @@ class Template:
                     self.selector.unregister(child.channel)
             else:
                 with contextlib.suppress(OSError):  # the client is gone as well
-                    forked.send(child.client, {"exit": os.waitstatus_to_exitcode(status)})
+                    messages.send(child.client, {"exit": os.waitstatus_to_exitcode(status)})
                 child.client.close()
             child.channel.close()
 
@@ -383,4 +384,5 @@ def main(config: dict[str, Any]) -> None:
 if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
     sys.path[:] = [folder for folder in sys.path if folder != here]
+    del sys.modules["forked"], sys.modules["messages"]  # a notebook may have modules of these names
     main(json.loads(sys.argv[1]))
