@@ -118,6 +118,7 @@ def test_objects_give_back_what_was_kept_or_nothing(tmp_path: Path) -> None:
 
     target.write_bytes(b"mine")
     [kept] = [path for path in (tmp_path / "objects").rglob("*") if path.is_file()]
+    kept.chmod(0o644)
     kept.write_bytes(b"CONTENT")
     with pytest.raises(ObjectMissing, match="corrupt"):
         objects.restore(content, target)

@@ -20,7 +20,7 @@ from nbops.errors import NbopsError, nearest
 _VERBS = {
     "baseline": "Pin the run that others are shown as better or worse than.",
     "diff": "Show in what two runs differ.",
-    "gc": "Remove sessions, outputs and copies that nothing refers to any more.",
+    "gc": "Remove sessions, outputs, cached results and copies that nothing needs any more.",
     "history": "Show every execution of a cell.",
     "init": "Lay out a new project.",
     "lab": "Open JupyterLab with the project's runs beside the notebook.",

@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from nbops.cli import tables
+from nbops.errors import PipelineBusy
+from nbops.pipeline import garbage
 from nbops.project import Project
 from nbops.tracking.recording.sessions import close_dead
 from nbops.tracking.reproduction.collect import Rubbish, collect, deleted_runs, purge
@@ -29,10 +31,21 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
 @click.command(name="gc")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.option(
-    "--older-than", metavar="AGE", callback=_seconds, default="30d", show_default=True, help="What is younger stays."
+    "--older-than",
+    "--keep-days",
+    "older_than",
+    metavar="AGE",
+    callback=_seconds,
+    default="30d",
+    show_default=True,
+    help="What is younger stays; a number alone is days.",
 )
 @click.option(
-    "--keep", type=click.IntRange(0), default=10, show_default=True, help="Sessions of each notebook that stay."
+    "--keep",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="Sessions of each notebook, and executed notebooks of each stage, that stay.",
 )
 @click.option("--runs", is_flag=True, help="Also purge the runs that were deleted in MLflow, after asking.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
@@ -41,20 +54,28 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
 def command(
     dry_run: bool, older_than: float, keep: int, runs: bool, yes: bool, project: Path | None, as_json: bool
 ) -> None:
-    """Remove sessions, outputs, executed notebooks, environments and copies that no run and no notebook refers to.
+    """Remove what no run, no notebook and no stage needs: sessions, outputs, cached results, executed notebooks, copies.
 
-    What a live kernel uses is never touched, and runs stay unless --runs purges those that were deleted.
+    What a live kernel uses is never touched, and runs stay unless --runs purges those that were deleted. Of the
+    pipeline's cache stay each stage's last result and what was used lately; while a run is under way all of it stays.
 
     \b
     Examples:
       nbops gc --dry-run
       nbops gc --older-than 7d --keep 3
+      nbops gc --keep-days 7 --json
       nbops gc --runs
     """
     store = Store(Project.find(project), say=lambda text: click.echo(text, err=True))
     if not dry_run:
         close_dead(store)
     found = collect(store, older_than=older_than, keep=keep, dry_run=dry_run)
+    try:
+        found += garbage.collect(store, older_than=older_than, keep=keep, dry_run=dry_run)
+        left = ""
+    except PipelineBusy as busy:
+        left = f"the pipeline's cache was left alone: {busy.message}"
+        click.echo(left, err=True)
     deleted = deleted_runs(store) if runs else []
     if as_json:
         tables.print_json(
@@ -63,6 +84,7 @@ def command(
                 "would_remove": [_plain(one) for one in found] if dry_run else [],
                 "bytes": sum(one.bytes for one in found),
                 "deleted_runs": deleted,
+                "left": left,
             }
         )
     else:

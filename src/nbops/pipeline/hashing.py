@@ -41,6 +41,11 @@ class Content:
     size: int
     files: tuple[tuple[str, str, int], ...] = ()
 
+    @property
+    def digests(self) -> frozenset[str]:
+        """The digests of all files that it consists of."""
+        return frozenset({self.sha256} if self.kind == "file" else {sha256 for _, sha256, _ in self.files})
+
 
 class Hasher:
     """Hashes files and folders, and remembers the digests in one JSON file.

@@ -2,20 +2,19 @@
 
 A session is kept while its kernel lives, a run in the store names it, it holds the last execution of a cell that is
 still in its notebook, it's among the newest of its notebook, or it's younger than asked for. Outputs are kept while a
-kept session refers to them, executed notebooks while the pipeline's cache or a run does, environments of
-reproductions and copies of the project, and what stores refused, while they are young or in use. What is journaled for
-the store is settled first and never touched. Runs are never touched here: see `purge`.
+kept session refers to them, notebooks of reproductions while a run does, environments of reproductions and copies of
+the project, and what stores refused, while they are young or in use. What the pipeline keeps is the pipeline's to
+remove. What is journaled for the store is settled first and never touched. Runs are never touched here: see `purge`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,7 +30,19 @@ from nbops.tracking.reproduction.shown import outputs_folder
 from nbops.tracking.schema import RunSummary
 from nbops.tracking.store import Store
 
-Kind = Literal["session", "output", "journal", "refused entries", "executed notebook", "environment", "copy"]
+Kind = Literal[
+    "session",
+    "output",
+    "journal",
+    "refused entries",
+    "executed notebook",
+    "environment",
+    "copy",
+    "cached stage",
+    "cached content",
+    "facts file",
+    "work folder",
+]
 _DAY = 24 * 3600.0
 _HOUR = 3600.0
 
@@ -64,12 +75,17 @@ def collect(store: Store, *, older_than: float = 30 * _DAY, keep: int = 10, dry_
 
     journal.settle(store.project)
     found = list(rubbish(store, older_than=older_than, keep=keep))
-    for one in found if not dry_run else ():
+    discard([] if dry_run else found)
+    return found
+
+
+def discard(found: Iterable[Rubbish]) -> None:
+    """Remove what was found; what is gone already is no error."""
+    for one in found:
         if one.path.is_dir() and not one.path.is_symlink():
             shutil.rmtree(one.path, ignore_errors=True)
         else:
             one.path.unlink(missing_ok=True)
-    return found
 
 
 def rubbish(store: Store, *, older_than: float, keep: int) -> Iterator[Rubbish]:
@@ -78,11 +94,11 @@ def rubbish(store: Store, *, older_than: float, keep: int) -> Iterator[Rubbish]:
     sessions = _sessions(project)
     gone = dict(_unneeded(store, sessions, limit, keep))
     for path, why in gone.items():
-        yield Rubbish("session", path, _size(path), why)
+        yield Rubbish("session", path, size(path), why)
     yield from _outputs(project, [path for path in sessions if path not in gone])
     yield from _journals(project)
     yield from _refused(project, limit)
-    yield from _executed(store, limit)
+    yield from _reproduced(store, limit)
     yield from _environments(project, limit)
     yield from _copies(project)
 
@@ -195,7 +211,7 @@ def _outputs(project: Project, kept: list[Path]) -> Iterator[Rubbish]:
     for path in sorted(folder.iterdir()):
         # a cell's outputs are written a moment before its record is
         if path.name not in needed and time.time() - path.stat().st_mtime > _HOUR:
-            yield Rubbish("output", path, _size(path), "no session refers to it")
+            yield Rubbish("output", path, size(path), "no session refers to it")
 
 
 def _journals(project: Project) -> Iterator[Rubbish]:
@@ -206,39 +222,29 @@ def _journals(project: Project) -> Iterator[Rubbish]:
     there = {path.stem for path in folder.glob("*.jsonl")}
     for path in sorted(each for each in folder.iterdir() if each != refused.folder(project)):
         if path.name.partition(".")[0] not in there and time.time() - path.stat().st_mtime > _HOUR:
-            yield Rubbish("journal", path, _size(path), "its journal is in the store")
+            yield Rubbish("journal", path, size(path), "its journal is in the store")
 
 
 def _refused(project: Project, limit: float) -> Iterator[Rubbish]:
     for path in sorted(refused.folder(project).glob("*")):
         if path.stat().st_mtime <= limit:
-            yield Rubbish("refused entries", path, _size(path), "no store took it")
+            yield Rubbish("refused entries", path, size(path), "no store took it")
 
 
-def _executed(store: Store, limit: float) -> Iterator[Rubbish]:
-    project = store.project
-    folder = project.state / "executed"
-    if not folder.is_dir():
-        return
-    needed = set()
-    for entry in (project.state / "cache" / "entries").glob("*.json"):
-        try:
-            needed.add(Path(str(json.loads(entry.read_text(encoding="utf-8")).get("notebook"))).name)
-        except (OSError, ValueError, AttributeError):  # the cache takes a broken entry for none, too
+def _reproduced(store: Store, limit: float) -> Iterator[Rubbish]:
+    """Yield notebooks of reproductions whose run is gone; those of the pipeline's stages are the pipeline's to remove."""
+    for path in sorted((store.project.state / "executed").glob("reproduced-*.ipynb")):
+        run = path.stem.removeprefix("reproduced-")
+        if path.stat().st_mtime > limit:
             continue
-    for path in sorted(folder.glob("*.ipynb")):
-        prefix = path.stem.removeprefix("reproduced-")
-        if path.name in needed or path.stat().st_mtime > limit:
-            continue
-        if prefix != path.stem and store.exists and store.runs(limit=1, where=f"attributes.run_id LIKE '{prefix}%'"):
-            continue
-        yield Rubbish("executed notebook", path, _size(path), "neither a run nor the cache refers to it")
+        if not (store.exists and store.runs(limit=1, where=f"attributes.run_id LIKE '{run}%'")):
+            yield Rubbish("executed notebook", path, size(path), "no run refers to it")
 
 
 def _environments(project: Project, limit: float) -> Iterator[Rubbish]:
     for path in sorted((project.state / "environments").glob("run-*")):
         if path.is_dir() and path.stat().st_mtime <= limit:
-            yield Rubbish("environment", path, _size(path), "`nbops reproduce --env` makes it again")
+            yield Rubbish("environment", path, size(path), "`nbops reproduce --env` makes it again")
 
 
 def _copies(project: Project) -> Iterator[Rubbish]:
@@ -249,10 +255,11 @@ def _copies(project: Project) -> Iterator[Rubbish]:
         parts = path.name.split("-")
         holder = int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else 0
         if not holder or not psutil.pid_exists(holder):
-            yield Rubbish("copy", path, _size(path), "the reproduction that made it is gone")
+            yield Rubbish("copy", path, size(path), "the reproduction that made it is gone")
 
 
-def _size(path: Path) -> int:
+def size(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
     if path.is_file():
         return path.stat().st_size
     return sum(one.stat().st_size for one in path.rglob("*") if one.is_file() and not one.is_symlink())
