@@ -40,7 +40,7 @@ _NOTEBOOKS: dict[str, Sequence[str | Cell]] = {
     "displays": [
         "from IPython.display import HTML, JSON, Latex, Markdown, SVG, display\nHTML('<b>x</b>')",
         "display(Latex('$x$'), Markdown('*x*'), JSON({'a': [1]}), {'a': 1}, raw=False)",
-        "display({'text/plain': 'p', 'application/x-own+json': {'v': 1}}, raw=True, metadata={'application/x-own+json': {'m': 1}})",
+        "display({'text/plain': 'p', 'application/x+json': {'v': 1}}, raw=True, metadata={'application/x+json': {'m': 1}})",
         "h = display('first', display_id='one')",
         "h.update('second')\nprint('beside')",
         "from IPython.display import clear_output\nprint('gone'); clear_output(); print('stays')",
