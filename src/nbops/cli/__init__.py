@@ -21,6 +21,7 @@ _VERBS = {
     "baseline": "Pin the run that others are shown as better or worse than.",
     "diff": "Show in what two runs differ.",
     "gc": "Remove sessions, outputs, cached results and copies that nothing needs any more.",
+    "graph": "Draw the pipeline with the state of its stages.",
     "history": "Show every execution of a cell.",
     "init": "Lay out a new project.",
     "lab": "Open JupyterLab with the project's runs beside the notebook.",
