@@ -25,25 +25,29 @@ from jupyter_client.session import Session
 from jupyter_core.utils import ensure_async
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
 from papermill.log import logger
 from papermill.utils import merge_kwargs, remove_args
 
 from nbops.errors import StageFailed
 from nbops.pipeline.execution import ExecutionRecord
+from nbops.pipeline.following import FollowedClient
 from nbops.pipeline.kernels.process import ForkedKernel
 from nbops.pipeline.kernels.readiness import until_ready
 from nbops.pipeline.kernels.warming import warm
+from nbops.pipeline.memory import memory_kills
+from nbops.pipeline.offspring import MARK, Offspring
 from nbops.pipeline.session import KernelSession
 
 # what nbclient logs of a stage, its error says as well: on a live table it would only make a mess
 _UNHEARD = logging.getLogger("nbops.kernels")
 _UNHEARD.addHandler(logging.NullHandler())
 _SOCKET_PATH_MAX = 90
+_OUT_OF_MEMORY = ("MemoryError", "_ArrayMemoryError", "OutOfMemoryError")
 _IOPUB_TIMEOUT_S = 60
 _LOG_TAIL = 400
 _SHUTDOWN_WITHIN_S = 5.0
+_OFFSPRING_ENDS_WITHIN_S = 1.0  # of its own accord: time to leave no temporary files
 
 
 class NotebookEngine(NBClientEngine):  # type: ignore[misc]
@@ -120,7 +124,7 @@ class CellSession(Session):  # type: ignore[misc]
         return super().msg(msg_type, *arguments, metadata=metadata, **options)
 
 
-class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
+class NotebookClient(FollowedClient):
     """Executes a notebook's cells in a kernel of its own.
 
     Parameters
@@ -135,6 +139,9 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
         super().__init__(nb_man, **options)
         self._session = session
         self._scratch: Path | None = None
+        self._offspring = Offspring(nb_man.execution)
+        self._offspring_ends_within_s = _OFFSPRING_ENDS_WITHIN_S
+        self._memory_kills = 0
 
     def execute(self, **kwargs: Any) -> NotebookNode:
         """Execute the notebook; in a thread of its own when the caller runs an event loop, as Jupyter does."""
@@ -156,11 +163,15 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
                 loop.call_soon_threadsafe(task.cancel)
 
             session.begin(stop)
-            kwargs = {"env": {**os.environ, **session.environment}, "cwd": str(session.folder), **kwargs}
+            kwargs = {"cwd": str(session.folder), **kwargs}
+        given = dict(session.environment) if session else {}
+        kwargs = {"env": {**os.environ, **given, MARK: self.nb_man.execution}, **kwargs}
+        self._memory_kills = memory_kills()
         try:
             log = self._connect_privately()
             with log.open("wb") as sink:
                 await self.async_start_new_kernel(**{"stdout": sink, "stderr": sink, **kwargs})
+            self._offspring = Offspring(self.nb_man.execution, getattr(self.km.provisioner, "pid", None))
             await self.async_start_new_kernel_client()
             if session and session.setup:
                 await self._silently(session.setup)
@@ -177,6 +188,7 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
         finally:
             if session:
                 session.end()
+            self.set_widgets_metadata()
             await self._clean_up()
         return self.nb
 
@@ -189,12 +201,15 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
             if self._session and self._session.on_cell and _is_executed(cell):
                 self._session.on_cell(self.code_cells_executed + 1, total)
             record.cell_start(cell, index)
+            if cell.cell_type == "code" and not _is_executed(cell):
+                record.cell_ended(cell, index, "not run", "tagged to be skipped" if cell.source.strip() else "empty")
+                continue
             self.kc.session.cell_id = cell.get("id")
             try:
                 await self.async_execute_cell(cell, index)
             except CellExecutionError as error:
                 record.cell_exception(cell, cell_index=index, exception=error)
-                record.cell_ended(cell, index, "failed", f"{error.ename}: {error.evalue}")
+                record.cell_ended(cell, index, "failed", _reason(error))
                 return False
             except CellTimeoutError:
                 record.cell_ended(cell, index, "timeout", f"after {self._get_timeout(cell)} s")
@@ -213,7 +228,6 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
                 raise
             record.cell_ended(cell, index, "ok")
         self.kc.session.cell_id = None
-        self.set_widgets_metadata()
         return True
 
     async def _silently(self, code: str) -> None:
@@ -251,6 +265,10 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
 
     async def _death(self) -> str:
         code = await self.km.provisioner.poll() if self.km and self.km.provisioner else None
+        if code == -signal.SIGKILL:
+            if memory_kills() > self._memory_kills:
+                return "killed: out of memory (the system's, or its group's limit)"
+            return "killed by SIGKILL, as a system out of memory does"
         if code is not None and code < 0:
             return f"killed by {signal.Signals(-code).name}"
         end = "it ended" if code is None else f"exit status {code}"
@@ -285,6 +303,8 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def _kill(self) -> None:
         """Kill the kernel with its children: it is a process group of its own."""
+        self._offspring.look()
+        self._offspring_ends_within_s = 0.0
         provisioner = self.km.provisioner if self.km else None
         group = getattr(provisioner, "pgid", None)
         if group and group != os.getpgrp():
@@ -296,12 +316,13 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
     async def _clean_up(self) -> None:
         try:
             if self.km is not None and self.km.provisioner is not None:
+                self._offspring.look()
                 await self._shut_down()
                 await self._async_cleanup_kernel()
         finally:
+            self._offspring.end(self._offspring_ends_within_s)
             if self._scratch:
                 shutil.rmtree(self._scratch, ignore_errors=True)
-
 
     async def _shut_down(self) -> None:
         """Ask a forked kernel to end and wait for it; Jupyter would look whether it has ended ten times a second."""
@@ -324,6 +345,11 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
             raise
         self.kc.allow_stdin = False
         return self.kc
+
+
+def _reason(error: CellExecutionError) -> str:
+    said = f"{error.ename}: {error.evalue}".rstrip(": ")
+    return f"out of memory: {said}" if error.ename in _OUT_OF_MEMORY else said
 
 
 def _is_executed(cell: NotebookNode) -> bool:

@@ -9,6 +9,7 @@ say RUNNING are set to KILLED, and it is removed.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import time
@@ -17,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nbops.errors import PipelineBusy
-from nbops.notebook.document import write_atomically
+from nbops.errors import NotebookError, PipelineBusy
+from nbops.notebook.document import write, write_atomically
 from nbops.pipeline.objects import put_in_place, remove
 from nbops.project import Project
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 RUNNER_TAG = "nbops.runner"
 EXECUTED_NOTEBOOK = "executed.ipynb"
+_logger = logging.getLogger("nbops.pipeline")
 
 
 class Workspace:
@@ -92,11 +94,25 @@ class Workspace:
         killed: list[str] = []
         for folder in self.stale():
             for notebook in sorted(folder.glob(f"*/{EXECUTED_NOTEBOOK}")):
-                kept = self.executed(notebook.parent.name, "killed")
-                put_in_place(notebook, kept)
+                self._keep_killed(notebook)
             killed += self.kill_runs(store, folder.name)
             remove(folder)
         return killed
+
+    def _keep_killed(self, notebook: Path) -> None:
+        """Keep a half-executed notebook with all that its journal says, and end what its kernel left."""
+        from nbops.pipeline.journal import execution_of, journal_of, recover
+        from nbops.pipeline.offspring import Offspring
+        from nbops.tracking.redaction.notebooks import redact_notebook
+
+        journal, kept = journal_of(notebook), self.executed(notebook.parent.name, "killed")
+        if execution := execution_of(journal):
+            Offspring(execution).end(0.0)
+        try:
+            write(kept, redact_notebook(recover(journal, notebook)))
+        except NotebookError as error:
+            _logger.warning("a killed stage's notebook isn't completed from its journal: %s", error)
+            put_in_place(notebook, kept)
 
     def kill_runs(self, store: Store, runner: str) -> list[str]:
         """Set the tracked runs of a runner that still say RUNNING to KILLED, and return their ids."""

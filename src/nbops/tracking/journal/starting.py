@@ -14,7 +14,9 @@ from pathlib import Path
 from nbops.tracking.journal.entries import Head
 from nbops.tracking.journal.file import Journal
 
-_NOT_ITS_OWN = ("MLFLOW_RUN_ID", "NBOPS_RUN_ID", "NBOPS_STAGE", "NBOPS_SESSION", "NBOPS_NOTEBOOK", "PYTHONWARNINGS")
+_NOT_ITS_OWN = (
+    "MLFLOW_RUN_ID", "NBOPS_RUN_ID", "NBOPS_STAGE", "NBOPS_SESSION", "NBOPS_NOTEBOOK", "NBOPS_KERNEL", "PYTHONWARNINGS",
+)  # fmt: skip
 _started: list[subprocess.Popen[bytes]] = []
 
 

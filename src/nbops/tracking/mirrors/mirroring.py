@@ -8,6 +8,7 @@ which the process that replays journals starts now and then. A run that a tracke
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ def start(project: Project) -> None:
         return
     subprocess.Popen(
         [sys.executable, "-m", "nbops.tracking.mirrors.mirroring", str(project.root)],
+        env={name: value for name, value in os.environ.items() if name != "NBOPS_KERNEL"},  # it outlives a notebook's
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
