@@ -26,6 +26,7 @@ _VERBS = {
     "init": "Lay out a new project.",
     "lab": "Open JupyterLab with the project's runs beside the notebook.",
     "last": "Show the last run of a notebook, and in what it differs from the one before.",
+    "logs": "Show what a stage printed, and how it failed.",
     "package": "Turn a promoted model into a bundle that is proven to predict what the notebook predicted.",
     "promote": "Move a model through the gates to an alias such as champion.",
     "reproduce": "Run a run's recipe again and compare what it gives.",
