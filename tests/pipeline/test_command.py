@@ -93,7 +93,7 @@ def test_a_wrong_pipeline_exits_with_2(tiny: Any) -> None:
 
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "error: pipeline.yaml:2: unknown key 'notebok' in stage 'make'",
+        "error: pipeline.yaml:2:10: unknown key 'notebok' in stage 'make'",
         "  → did you mean 'notebook'?",
     ]
 

@@ -19,8 +19,19 @@ from nbops.pipeline.events import Event, PipelineResult
 if TYPE_CHECKING:
     from rich.console import Group
 
-_MARKS = {"executed": "✓", "cached": "·", "failed": "✗", "skipped": "–", "cancelled": "✗", "started": "▸", "": " "}
+_MARKS = {
+    "executed": "✓",
+    "cached": "·",
+    "failed": "✗",
+    "skipped": "–",
+    "cancelled": "✗",
+    "timeout": "✗",
+    "started": "▸",
+    "": " ",
+}
 _STYLES = {"executed": "green", "cached": "dim", "failed": "bold red", "skipped": "yellow", "cancelled": "red"}
+_STYLES["timeout"] = _STYLES["failed"]
+_FAILURES = ("failed", "timeout")
 _PLAIN_PROGRESS_S = 10.0
 _WIDEST_NAME = 24
 _BESIDE_NAME_AND_REMARK = 38  # mark, state, cell i of n, elapsed, and the gaps
@@ -89,13 +100,13 @@ class Display:
         """Say how the run ended: errors in full, then one line."""
         self.__exit__(None, None, None)
         for stage in result.stages:
-            if stage.outcome == "failed":
+            if stage.outcome in _FAILURES:
                 self._write(f"\n{stage.error}")
-        if any(stage.outcome == "failed" for stage in result.stages):
+        if any(stage.outcome in _FAILURES for stage in result.stages):
             self._write("")
         counts = [
             f"{sum(stage.outcome == kind for stage in result.stages)} {kind}"
-            for kind in ("executed", "cached", "failed", "skipped")
+            for kind in ("executed", "cached", "failed", "timeout", "skipped")
             if any(stage.outcome == kind for stage in result.stages)
         ]
         run = f" · run {result.run_id[:8]}" if result.run_id else ""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Outcome = Literal["executed", "cached", "failed", "skipped", "cancelled"]
-EventKind = Literal["started", "cell", "executed", "cached", "failed", "skipped", "cancelled", "note"]
+Outcome = Literal["executed", "cached", "failed", "skipped", "cancelled", "timeout"]
+EventKind = Literal["started", "cell", "executed", "cached", "failed", "skipped", "cancelled", "timeout", "note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,10 @@ class StageResult:
         What went wrong, or why it was skipped.
     reason
         Why it was executed.
+    attempts
+        How often it was executed.
+    excused
+        Whether it was skipped because a condition said so, which is no failure.
     """
 
     name: str
@@ -67,6 +71,13 @@ class StageResult:
     metrics: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     reason: str = ""
+    attempts: int = 1
+    excused: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether what it makes is there, or isn't wanted."""
+        return self.outcome in ("executed", "cached") or self.excused
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +103,8 @@ class PipelineResult:
 
     @property
     def ok(self) -> bool:
-        """Whether every stage's outputs are there."""
-        return all(stage.outcome in ("executed", "cached") for stage in self.stages)
+        """Whether every stage's outputs are there, or aren't wanted."""
+        return all(stage.ok for stage in self.stages)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values for JSON."""

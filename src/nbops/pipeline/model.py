@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nbops.notebook.document import Document
 from nbops.notebook.parameters import Parameter
@@ -32,6 +32,70 @@ class StageInput:
 
 
 @dataclass(frozen=True, slots=True)
+class Retries:
+    """How often a stage that failed is tried again, and how many seconds lie between: `factor` times as many each."""
+
+    times: int = 0
+    delay: float = 1.0
+    factor: float = 2.0
+
+    def pause(self, attempt: int) -> float:
+        """Return how many seconds to wait after the attempt of this number, from 1."""
+        return float(self.delay * self.factor ** (attempt - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a stage takes of a machine.
+
+    Attributes
+    ----------
+    cpu
+        Cores; None when the stage doesn't say, which counts as one.
+    memory
+        Bytes that it may use; None for no limit.
+    gpu
+        Devices that it has for itself.
+    tags
+        What the machine must be, in words of one's own.
+    """
+
+    cpu: int | None = None
+    memory: int | None = None
+    gpu: int = 0
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a stage is run: nothing here changes what it computes, so nothing here is in its key.
+
+    Attributes
+    ----------
+    cache
+        Whether what it made may be used again.
+    timeout
+        Seconds that it may take; None for as long as it wants.
+    retries, resources
+        What is done when it fails, and what it takes of the machine.
+    priority
+        Of stages that are ready, the highest goes first.
+    on_failure
+        Whether stages that don't need it go on when it fails.
+    places
+        Where each key was written, as ``file:line:column``, for errors that come later.
+    """
+
+    cache: bool = True
+    timeout: float | None = None
+    retries: Retries = Retries()
+    resources: Resources = Resources()
+    priority: int = 0
+    on_failure: Literal["stop", "continue"] = "continue"
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One notebook with what goes in and what comes out.
 
@@ -47,6 +111,8 @@ class Stage:
         Parameter name to where it comes from, and to the path it goes to.
     metrics
         Names of variables that hold numbers when the notebook ends.
+    policy
+        How it is run.
     """
 
     name: str
@@ -58,6 +124,7 @@ class Stage:
     inputs: Mapping[str, FileInput | StageInput] = field(default_factory=dict)
     outputs: Mapping[str, Path] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
+    policy: Policy = field(default_factory=Policy)
 
     @property
     def upstream(self) -> frozenset[str]:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from nbops.pipeline.cache import Entry
+from nbops.pipeline.cache import Entry, Lookup
 from nbops.pipeline.explain import Difference, explain
 from nbops.pipeline.graph import select
 from nbops.pipeline.model import Pipeline, Stage
@@ -134,7 +134,7 @@ class _Looking:
         if waits:
             return self._executes(stage, f"depends on what {', '.join(waits)} {_make(waits)}", waits)
         key = self.plan.key(stage, self.made)
-        answer = self.plan.cache.find(stage, key)
+        answer = self.plan.cache.find(stage, key) if stage.policy.cache else Lookup(None, "it is never cached")
         entry = answer.entry
         if entry is None:
             return self._executes(stage, answer.reason, [])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nbops.errors import PipelineError
-from nbops.pipeline.cache import Cache, Entry
+from nbops.pipeline.cache import Cache, Entry, Lookup
 from nbops.pipeline.events import StageStatus
 from nbops.pipeline.facts import Facts, gather
 from nbops.pipeline.graph import select
@@ -130,7 +130,7 @@ def status(
             found.append(StageStatus(name, "stale", f"waits for {', '.join(waits)}"))
             continue
         key = plan.key(stage, made)
-        answer = plan.cache.find(stage, key)
+        answer = plan.cache.find(stage, key) if stage.policy.cache else Lookup(None, "it is never cached")
         if answer.entry is None:
             found.append(StageStatus(name, "stale", answer.reason))
             continue

@@ -2,37 +2,39 @@
 
 The main thread walks the graph. A stage whose key the cache knows is done at once; so a run with nothing to do starts
 no kernel and imports neither MLflow nor papermill. The first stage that must be executed opens the tracking store and
-a parent run; each executed stage is a child run. Stages run in threads that each drive one kernel. A failed stage
-skips what needs it and lets the rest go on; Ctrl-C stops the kernels and marks their runs KILLED.
+a parent run; each executed stage is a child run. Stages run in threads that each drive one kernel, as many
+as the machine has room for, higher priorities first. A failed stage skips what needs it and lets the rest go on, unless
+it says that everything is to stop; Ctrl-C stops the kernels and marks their runs KILLED.
 """
 
 from __future__ import annotations
 
-import ast
 import json
-import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbops.pipeline.cache import Entry, Lookup
+from nbops.pipeline.capacity import Capacity, this_machine, threads
 from nbops.pipeline.events import Event, PipelineResult, StageResult
 from nbops.pipeline.graph import order, select, sorter
 from nbops.pipeline.keys import Key
 from nbops.pipeline.model import Pipeline, Stage
 from nbops.pipeline.objects import ObjectMissing
-from nbops.pipeline.overrides import override, settable
+from nbops.pipeline.overrides import override
 from nbops.pipeline.plan import Plan
 from nbops.pipeline.spec import load
-from nbops.pipeline.stage import RunStatus, StageExecution, execute, prepare
 from nbops.pipeline.workspace import RUNNER_TAG, Workspace
 from nbops.project import Project
 
 if TYPE_CHECKING:
+    from nbops.pipeline.attempts import Attempts
+    from nbops.pipeline.stage import RunStatus
     from nbops.tracking.store import Store
 
 STAGES_TAG = "nbops.stages"
@@ -88,6 +90,15 @@ def run(
 _LOOK_EVERY_S = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A stage that is to be executed as soon as there is room."""
+
+    stage: Stage
+    key: Key
+    reason: str
+
+
 class _Run:
     """The state of one run."""
 
@@ -111,7 +122,10 @@ class _Run:
         self.parent: str | None = None
         self._on_event = on_event
         self._telling = threading.Lock()
-        self._executions: dict[str, StageExecution] = {}
+        self._attempts: dict[str, Attempts] = {}
+        self.capacity = Capacity(this_machine())
+        self.position = {name: index for index, name in enumerate(pipeline.stages)}
+        self.stopped_by = ""
 
     @cached_property
     def store(self) -> Store:
@@ -129,18 +143,20 @@ class _Run:
             killed = self.workspace.clean(self.store)
             text = "cleared away what a run that died had left"
             self.tell(Event("", "note", text=f"{text}; {len(killed)} of its runs are KILLED now" if killed else text))
-        pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="stage")
+        for name in self.chosen:
+            self.capacity.check(self.pipeline.stages[name])
+        pool = ThreadPoolExecutor(max_workers=self.capacity.machine.cpu, thread_name_prefix="stage")
         status: RunStatus = "FAILED"
         try:
             self._walk(pool)
-            if all(result.outcome in ("executed", "cached") for result in self.results.values()):
+            if all(result.ok for result in self.results.values()):
                 status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
-            for execution in list(self._executions.values()):
-                execution.kernel.cancel()
+            for attempts in list(self._attempts.values()):
+                attempts.cancel()
             pool.shutdown(wait=True, cancel_futures=True)
             self._end(status)
             self.plan.remember()
@@ -150,46 +166,95 @@ class _Run:
         graph = sorter(self.pipeline, self.chosen)
         graph.prepare()
         under_way: dict[Future[StageResult], str] = {}
+        waiting: list[_Waiting] = []
         while graph.is_active():
             for name in graph.get_ready():
-                future = self._start(pool, self.pipeline.stages[name])
-                if future is None:
+                one = self._settle(self.pipeline.stages[name])
+                if one is None:
                     graph.done(name)
                 else:
-                    under_way[future] = name
+                    waiting.append(one)
+            for one in self._fitting(waiting):
+                under_way[self._start(pool, one)] = one.stage.name
             if not under_way:
                 continue
             # a wait without end isn't broken off by Ctrl-C when a library (polars) restarts interrupted calls
             done, _ = wait(under_way, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
             for future in done:
                 name = under_way.pop(future)
+                self.capacity.give_back(name)
                 self.results[name] = future.result()
+                if not self.results[name].ok and self.pipeline.stages[name].policy.on_failure == "stop":
+                    self.stopped_by = self.stopped_by or name
                 graph.done(name)
+            if self.stopped_by:
+                for one in waiting:
+                    self._skip(one.stage, f"stopped, because {self.stopped_by} failed")
+                    graph.done(one.stage.name)
+                waiting.clear()
 
-    def _start(self, pool: ThreadPoolExecutor, stage: Stage) -> Future[StageResult] | None:
-        """Settle a stage at once if it is cached or can't run; else start it."""
+    def _settle(self, stage: Stage) -> _Waiting | None:
+        """Settle a stage at once if it is cached or can't run; else say with what it is to be started."""
+        if self.stopped_by:
+            self._skip(stage, f"stopped, because {self.stopped_by} failed")
+            return None
         lacking = sorted(stage.upstream - self.made.keys())
         if lacking:
-            text = f"needs {', '.join(lacking)}"
-            self.results[stage.name] = StageResult(stage.name, "skipped", error=text)
-            self.tell(Event(stage.name, "skipped", text=text))
+            self._skip(stage, f"needs {', '.join(lacking)}", excused=all(self.results[one].excused for one in lacking))
             return None
         key = self.plan.key(stage, self.made)
-        answer = Lookup(None, "forced") if stage.name in self.forced else self.plan.cache.find(stage, key)
+        if stage.name in self.forced:
+            answer = Lookup(None, "forced")
+        elif not stage.policy.cache:
+            answer = Lookup(None, "it is never cached")
+        else:
+            answer = self.plan.cache.find(stage, key)
         if answer.entry is not None:
             try:
                 self._use(stage, answer.entry)
                 return None
             except ObjectMissing as missing:
                 answer = Lookup(None, str(missing))
-        self.tell(Event(stage.name, "started", text=answer.reason))
+        return _Waiting(stage, key, answer.reason)
+
+    def _skip(self, stage: Stage, text: str, excused: bool = False) -> None:
+        self.results[stage.name] = StageResult(stage.name, "skipped", error=text, excused=excused)
+        self.tell(Event(stage.name, "skipped", text=text))
+
+    def _fitting(self, waiting: list[_Waiting]) -> Iterator[_Waiting]:
+        """Take from those that wait, by priority, what can start now; nobody overtakes one of a higher priority."""
+        waiting.sort(key=lambda one: (-one.stage.policy.priority, self.position[one.stage.name]))
+        held: int | None = None
+        for one in list(waiting):
+            if held is not None and one.stage.policy.priority < held:
+                return
+            if self.capacity.fits(one.stage):
+                waiting.remove(one)
+                yield one
+            else:
+                held = one.stage.policy.priority
+
+    def _start(self, pool: ThreadPoolExecutor, one: _Waiting) -> Future[StageResult]:
+        self.tell(Event(one.stage.name, "started", text=one.reason))
         self._begin()
-        run_id = self.store.start_run(stage.name, parent=self.parent, tags=self._tags(stage, key))
-        inputs = self.plan.input_paths(stage)
-        execution = prepare(self.workspace, stage, key.digest, run_id=run_id, inputs=inputs)
-        execution.kernel.on_cell = lambda cell, cells: self.tell(Event(stage.name, "cell", cell, cells))
-        self._executions[stage.name] = execution
-        return pool.submit(self._execute, execution, key, answer.reason)
+        self.capacity.take(one.stage)
+        unsettled = [name for name in self.chosen if name not in self.results]
+        share = threads(self.pipeline, one.stage, unsettled, self.capacity.machine.cpu)
+        from nbops.pipeline.attempts import Attempts
+
+        attempts = self._attempts[one.stage.name] = Attempts(
+            self.workspace,
+            self.store,
+            self.plan,
+            one.stage,
+            one.key,
+            one.reason,
+            self.parent,
+            self.made,
+            self.capacity.environment(one.stage, share),
+            self.tell,
+        )
+        return pool.submit(attempts.make)
 
     def _use(self, stage: Stage, entry: Entry) -> None:
         restored = self.plan.cache.restore(stage, entry)
@@ -216,78 +281,6 @@ class _Run:
             if self.params:
                 self.store.log(self.parent, params=self.params)
 
-    def _execute(self, execution: StageExecution, key: Key, reason: str) -> StageResult:
-        """Execute a stage in this thread and record how it ended."""
-        ending: RunStatus = "FAILED"
-        try:
-            name, run_id = execution.stage.name, execution.run_id
-            self.store.log(run_id, params=_shown_params(execution.stage))
-            execute(self.workspace, execution, self.plan.cache)
-            self._record(execution)
-            ending = execution.status
-            notebook = self.workspace.project.relative(execution.notebook) if execution.notebook else ""
-            if execution.error is None:
-                entry = Entry(
-                    key=key.digest,
-                    stage=name,
-                    run_id=run_id,
-                    outputs=execution.outputs,
-                    metrics=execution.metrics,
-                    notebook=notebook,
-                    created=time.time(),
-                    seconds=execution.seconds,
-                    parts=key.parts,
-                    cells=key.cells,
-                )
-                self._keep(execution.stage, entry)
-            cancelled = execution.kernel.cancelled and execution.error is not None
-            outcome = "cancelled" if cancelled else "failed" if execution.error else "executed"
-            error = str(execution.error) if execution.error else ""
-            self.tell(Event(name, outcome, seconds=execution.seconds, text=error))  # type: ignore[arg-type]
-            return StageResult(
-                name,
-                outcome,  # type: ignore[arg-type]
-                seconds=execution.seconds,
-                run_id=run_id,
-                key=key.digest,
-                notebook=notebook,
-                metrics=execution.metrics,
-                error=error,
-                reason=reason,
-            )
-        finally:
-            self.store.end_run(execution.run_id, ending)
-
-    def _keep(self, stage: Stage, entry: Entry) -> None:
-        """Put an entry into the cache, unless what it was keyed on changed meanwhile."""
-        if self.plan.key(stage, self.made).digest == entry.key:
-            self.plan.cache.put(entry, self.plan.facts(stage, self.made))
-        else:
-            text = "an input or module changed while it ran: it will be executed again next time"
-            self.tell(Event(stage.name, "note", text=text))
-        self.made[stage.name] = entry
-
-    def _record(self, execution: StageExecution) -> None:
-        """Attach to the run what the stage made and was made of."""
-        from nbops.tracking.snapshots import attach
-
-        self.store.log(execution.run_id, metrics=execution.metrics)
-        if (self.workspace.project.sessions / f"{execution.session}.jsonl").exists():
-            attach(self.store, execution.run_id, session=execution.session, inputs=execution.inputs)
-        if execution.notebook:
-            # the artifact has one name in all runs, whatever the kept file is called
-            text = execution.notebook.read_text(encoding="utf-8")
-            self.store.log_text(execution.run_id, text, "nbops/executed.ipynb")
-
-    def _tags(self, stage: Stage, key: Key) -> dict[str, str]:
-        return {
-            "nbops.pipeline": self.pipeline.name,
-            "nbops.stage": stage.name,
-            "nbops.notebook": self.workspace.project.relative(stage.notebook),
-            "nbops.cache_key": key.digest,
-            RUNNER_TAG: self.workspace.runner,
-        }
-
     def _end(self, status: RunStatus) -> None:
         if self.parent is None:
             return
@@ -309,17 +302,3 @@ class _Run:
             # stages that had a run, but no thread yet when the end came
             self.workspace.kill_runs(self.store, self.workspace.runner)
         mirroring.start(self.workspace.project)
-
-
-def _shown_params(stage: Stage) -> dict[str, object]:
-    """Return the values of all parameters of a stage: those given, and the defaults of the others."""
-    shown: dict[str, object] = {}
-    for name, parameter in settable(stage).items():
-        if name in stage.params:
-            shown[name] = stage.params[name]
-            continue
-        try:
-            shown[name] = ast.literal_eval(parameter.default)
-        except ValueError:
-            shown[name] = parameter.default
-    return shown

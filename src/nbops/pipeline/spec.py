@@ -21,12 +21,13 @@ from nbops.notebook.document import Document, read
 from nbops.notebook.parameters import HOW_TO_TAG, Parameter, parameters, type_name
 from nbops.pipeline.graph import order
 from nbops.pipeline.model import FileInput, Pipeline, Stage, StageInput
+from nbops.pipeline.policies import POLICY_EXAMPLES, POLICY_KEYS, read_policy
 from nbops.pipeline.yamltree import Place, compose
 from nbops.project import Project
 
 _EXAMPLE = "stages: {name: {notebook: …}}"
 PIPELINE_KEYS = {"name", "stages"}
-STAGE_KEYS = {"notebook", "params", "inputs", "outputs", "metrics"}
+STAGE_KEYS = {"notebook", "params", "inputs", "outputs", "metrics"} | POLICY_KEYS
 RESERVED_STAGES = {"all", "none", "pipeline"}
 RESERVED_NAMES = {"pm", "In", "Out", "exit", "quit", "get_ipython"}
 EXAMPLES = {
@@ -35,6 +36,7 @@ EXAMPLES = {
     "inputs": "inputs: {name: stage.output}, or the path of a file",
     "outputs": "outputs: {name: path/of/a/file}",
     "metrics": "metrics: [name of a variable, …]",
+    **POLICY_EXAMPLES,
 }
 _STAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _UNNAMEABLE = re.compile(r"^[^A-Za-z]+|[^A-Za-z0-9_-]")
@@ -104,6 +106,7 @@ class _Reader:
             inputs={key: self._source(name, place) for key, place in inputs.items()},
             outputs=self.outputs[name],
             metrics=self._metrics(fields.get("metrics")),
+            policy=read_policy({key: place for key, place in fields.items() if key in POLICY_KEYS}),
         )
 
     def _fields(self, name: str, place: Place) -> dict[str, Place]:

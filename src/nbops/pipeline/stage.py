@@ -12,6 +12,8 @@ import json
 import os
 import re
 import secrets
+import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,12 +21,13 @@ from pathlib import Path
 from typing import Literal
 
 from nbops.errors import StageFailed
-from nbops.notebook.document import read, write
+from nbops.notebook.document import Document, read, write
 from nbops.notebook.parameters import inject
 from nbops.pipeline.cache import Cache
 from nbops.pipeline.hashing import Content
 from nbops.pipeline.model import Stage
 from nbops.pipeline.objects import put_in_place
+from nbops.pipeline.policies import shown_size
 from nbops.pipeline.session import KernelSession
 from nbops.pipeline.workspace import EXECUTED_NOTEBOOK, Workspace
 from nbops.tracking.redaction.notebooks import redact_notebook
@@ -38,6 +41,8 @@ del nbops, _load
 """  # it names what it loads, so that a warm kernel has it
 _METRIC = "(lambda v: __import__('json').dumps(v if v is None or isinstance(v, str) else v.__float__()))({name})"
 _NOBODY_ANSWERS = "the cell asks for input, which nobody can give in a pipeline: make it a parameter"
+_OUT_OF_MEMORY = {"MemoryError", "_ArrayMemoryError", "ArrowMemoryError", "OutOfMemoryException"}
+_NO_MEMORY = re.compile(r"bad_alloc|[Cc]annot allocate memory|[Oo]ut of memory|can't start new thread")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _AT_LINE = re.compile(r"(?:Cell In\[\d+\], line |^-+> )(\d+)", re.MULTILINE)
 
@@ -64,6 +69,8 @@ class StageExecution:
         The executed notebook.
     seconds
         How long it took.
+    timed_out
+        Whether it was stopped because it took longer than it may.
     """
 
     stage: Stage
@@ -79,9 +86,23 @@ class StageExecution:
     metrics: dict[str, float] = field(default_factory=dict)
     notebook: Path | None = None
     seconds: float = 0.0
+    timed_out: bool = False
+
+    def time_out(self) -> None:
+        """Stop it, because it took longer than it may."""
+        self.timed_out = True
+        self.kernel.cancel()
 
 
-def prepare(workspace: Workspace, stage: Stage, key: str, *, run_id: str, inputs: Mapping[str, Path]) -> StageExecution:
+def prepare(
+    workspace: Workspace,
+    stage: Stage,
+    key: str,
+    *,
+    run_id: str,
+    inputs: Mapping[str, Path],
+    environment: Mapping[str, str] | None = None,
+) -> StageExecution:
     """Lay out a stage's work folder and return its execution, ready to be started."""
     project = workspace.project
     folder = workspace.stage_folder(stage.name)
@@ -109,8 +130,9 @@ def prepare(workspace: Workspace, stage: Stage, key: str, *, run_id: str, inputs
             "NBOPS_SESSION": session,
             "MLFLOW_TRACKING_URI": project.tracking_uri,
             "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+            **(environment or {}),
         },
-        setup=SETUP,
+        setup=SETUP + memory_limit(stage),
         preload=project.preload,
         expressions={name: _METRIC.format(name=name) for name in stage.metrics},
         metadata={
@@ -122,10 +144,17 @@ def prepare(workspace: Workspace, stage: Stage, key: str, *, run_id: str, inputs
     return StageExecution(stage, key, run_id, inputs, kernel, session, staged)
 
 
-def execute(workspace: Workspace, execution: StageExecution, cache: Cache) -> None:
-    """Execute a prepared stage; how it ended is in `execution`, and no failure of the stage is raised."""
+def execute(workspace: Workspace, execution: StageExecution, cache: Cache, kept_as: str = "") -> None:
+    """Execute a prepared stage; how it ended is in `execution`, and no failure of the stage is raised.
+
+    The executed notebook of an attempt that fails, and isn't the last, is kept under the key with `kept_as` behind it.
+    """
     began = time.monotonic()
     folder = workspace.folder / execution.stage.name
+    clock = threading.Timer(execution.stage.policy.timeout or 0, execution.time_out)
+    clock.daemon = True
+    if execution.stage.policy.timeout is not None:
+        clock.start()
     try:
         _run_notebook(execution, folder)
         execution.metrics = _metrics(execution)
@@ -134,10 +163,15 @@ def execute(workspace: Workspace, execution: StageExecution, cache: Cache) -> No
     except StageFailed as error:
         execution.error = error
     finally:
+        clock.cancel()
         executed = folder / EXECUTED_NOTEBOOK
         if executed.exists():
-            execution.notebook = workspace.executed(execution.stage.name, execution.key[:8])
-            write(execution.notebook, redact_notebook(read(executed)))
+            again = kept_as if execution.error and (execution.timed_out or not execution.kernel.cancelled) else ""
+            execution.notebook = workspace.executed(execution.stage.name, execution.key[:8] + again)
+            document = read(executed)
+            if execution.timed_out:
+                _say_timeout(document, execution.stage)
+            write(execution.notebook, redact_notebook(document))
             if execution.error:
                 execution.error.remedy = f"see {workspace.project.relative(execution.notebook)}"
         execution.seconds = time.monotonic() - began
@@ -169,8 +203,12 @@ def _run_notebook(execution: StageExecution, folder: Path) -> None:
         raise _cell_failed(execution, error) from error
     except (DeadKernelError, CancelledError) as error:
         execution.status = "KILLED"
-        cancelled = execution.kernel.cancelled
-        message = "cancelled" if cancelled else str(error) or "the kernel died"
+        if execution.timed_out:
+            message = f"took longer than its timeout of {execution.stage.policy.timeout:g} s"
+        elif execution.kernel.cancelled:
+            message = "cancelled"
+        else:
+            message = (str(error) or "the kernel died") + _about_memory(execution.stage)
         raise StageFailed(message, where=_place(execution, executed)) from error
     except CellTimeoutError as error:
         raise StageFailed("a cell took too long", where=_place(execution, executed)) from error
@@ -198,8 +236,42 @@ def _cell_failed(execution: StageExecution, error: Exception) -> StageFailed:
         for number in range(max(1, at - 2), min(len(lines), at + 1) + 1)
     )
     count = getattr(error, "exec_count", None)
+    limit = execution.stage.policy.resources.memory
+    if limit and (ename in _OUT_OF_MEMORY or _NO_MEMORY.search(str(evalue))):
+        ename, evalue = (
+            "out of memory",
+            f"the stage may use {shown_size(limit)} ({ename}: {evalue})".replace(": )", ")"),
+        )
     what = _NOBODY_ANSWERS if ename == "StdinNotImplementedError" else f"{ename}: {evalue}".rstrip(": ")
     return StageFailed(f"{what}\n{excerpt}", where=f"{_place(execution, None)}, cell {count}")
+
+
+def memory_limit(stage: Stage) -> str:
+    """Return code that holds a kernel to its stage's memory; empty when the stage has no limit.
+
+    The limit is on data (heap and private mappings), not on the address space: libraries reserve far more addresses
+    than they ever use, and files mapped into memory aren't the stage's.
+    """
+    limit = stage.policy.resources.memory
+    if limit is None or sys.platform != "linux":
+        return ""
+    return f"import resource as _r\n_r.setrlimit(_r.RLIMIT_DATA, ({limit}, _r.getrlimit(_r.RLIMIT_DATA)[1]))\ndel _r\n"
+
+
+def _about_memory(stage: Stage) -> str:
+    limit = stage.policy.resources.memory
+    return f"; out of memory, perhaps: the stage may use {shown_size(limit)}" if limit else ""
+
+
+def _say_timeout(document: Document, stage: Stage) -> None:
+    """Have the executed notebook say that it was stopped by the clock, and not by somebody."""
+    reason = f"after {stage.policy.timeout:g} s"
+    for cell in document.cells:
+        if cell["metadata"].get("nbops", {}).get("status") == "cancelled":
+            cell["metadata"]["nbops"] = {"status": "timeout", "reason": reason}
+    whole = document.content["metadata"].get("nbops", {})
+    if whole.get("status") == "cancelled":
+        whole.update({"status": "timeout"})
 
 
 def _metrics(execution: StageExecution) -> dict[str, float]:

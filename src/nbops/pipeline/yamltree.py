@@ -47,9 +47,14 @@ class Place:
         return int(self.node.start_mark.line) + 1
 
     @property
+    def column(self) -> int:
+        """The node's column, from 1."""
+        return int(self.node.start_mark.column) + 1
+
+    @property
     def where(self) -> str:
-        """``file:line`` for error messages."""
-        return f"{self.file}:{self.line}"
+        """``file:line:column`` for error messages."""
+        return f"{self.file}:{self.line}:{self.column}"
 
     def error(self, message: str, remedy: str = "") -> SpecError:
         """Return an error that points here."""
@@ -139,6 +144,10 @@ class _Entry(Place):
     def line(self) -> int:
         return int(self.key.start_mark.line) + 1
 
+    @property
+    def column(self) -> int:
+        return int(self.key.start_mark.column) + 1
+
 
 def compose(file: Path, shown: Path | str, how_to_begin: str = "") -> Place:
     """Read a YAML file into nodes; `shown` is how errors name it, `how_to_begin` what to do when it isn't there.
@@ -168,7 +177,7 @@ def compose_text(text: str, shown: Path) -> Place:
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"{shown}:{mark.line + 1}" if mark else str(shown)
+        where = f"{shown}:{mark.line + 1}:{mark.column + 1}" if mark else str(shown)
         problem = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise SpecError(f"not valid YAML: {problem}", where=where, remedy=_remedy(problem)) from error
     except (yaml.YAMLError, ValueError) as error:
