@@ -39,7 +39,9 @@ def summary(stages: Iterable[StageOutlook]) -> str:
 def _print_stage(stage: StageOutlook, width: int, whole: bool) -> None:
     reason = stage.reason
     if stage.differences:
-        reason = "" if stage.state == "execute" and stage.reason != "forced" else stage.reason.split("; ")[0]
+        # what changed is told in the lines below
+        told_below = {difference.text for difference in stage.differences}
+        reason = "; ".join(part for part in stage.reason.split("; ") if part not in told_below)
     failed = f"; its last execution {_ended(stage.last)}" if stage.last not in ("", "ok") else ""
     told = f" ({(reason + failed).removeprefix('; ')})" if reason or failed else ""
     head = f"{_MARKS[stage.state]} {stage.name:<{width}}  {WORDS[stage.state]}"

@@ -65,7 +65,7 @@ def configured(project: Project) -> tuple[Link, ...]:
 
 
 def transfer(source: Path, target: Path, links: Iterable[Link] = DEFAULT) -> Link:
-    """Make `target`, which must not be there, hold what `source` holds; return by what means.
+    """Make `target`, which must not be there, hold what `source` holds; return by what means. Nothing is synced.
 
     Raises
     ------
@@ -93,7 +93,6 @@ def _reflink(source: Path, target: Path) -> bool:
             if error.errno not in _CANNOT:
                 raise
         else:
-            os.fsync(writer.fileno())
             return True
     target.unlink()
     return False
@@ -114,8 +113,6 @@ def _copy(source: Path, target: Path) -> None:
     with source.open("rb") as reader, target.open("xb") as writer:
         if not _copied_in_kernel(reader.fileno(), writer.fileno()):
             shutil.copyfileobj(reader, writer, 1 << 20)
-        writer.flush()
-        os.fsync(writer.fileno())
 
 
 def _copied_in_kernel(reader: int, writer: int) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from nbops.pipeline.cache import Entry, Lookup
 from nbops.pipeline.explain import Difference, explain
-from nbops.pipeline.graph import select
+from nbops.pipeline.graph import named, select
 from nbops.pipeline.model import Pipeline, Stage
 from nbops.pipeline.overrides import override
 from nbops.pipeline.plan import Plan
@@ -113,7 +113,7 @@ def outlook(
     pipeline = override(load(project, file), params or {})
     wanted = list(targets)
     chosen = select(pipeline, wanted)
-    looking = _Looking(Plan(project, pipeline), set(wanted or chosen) if force else set())
+    looking = _Looking(Plan(project, pipeline), set(named(pipeline, wanted) or chosen) if force else set())
     found = tuple(looking.at(pipeline.stages[name]) for name in chosen)
     looking.plan.remember()
     return Outlook(pipeline, found)
@@ -154,9 +154,9 @@ class _Looking:
     def _executes(self, stage: Stage, reason: str, waits: list[str]) -> StageOutlook:
         found = self._differences(stage, set(waits))
         state: State = "depends" if waits and stage.name not in self.forced else "execute"
-        if found and state == "execute" and stage.name not in self.forced:
+        if found and state == "execute" and reason.startswith("changed: "):
             reason = "; ".join(one.text for one in found)
-        elif found and state == "depends":
+        elif found and stage.name not in self.forced:
             reason = "; ".join([reason, *(one.text for one in found)])
         return StageOutlook(stage.name, state, reason, found, last=last_end(self.plan.project, stage.name))
 

@@ -17,13 +17,17 @@ _ROW = 17.0
 _MARGIN = 12.0
 _ROUND = 5.0
 _STYLE = """
-text { font: 12px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #1f2328; white-space: pre; }
-text.t { font-weight: 600; } text.f { fill: #59636e; } text.l { fill: #808a94; }
-rect { fill: #ffffff; stroke-width: 1.5; } path { fill: none; stroke: #808a94; stroke-width: 1.4; }
-path.tip { fill: #808a94; stroke: none; }
-.current { stroke: #2da44e; } .restore { stroke: #218bff; } .execute { stroke: #d4a72c; } .failed { stroke: #e5534b; }
-.depends { stroke: #d4a72c; stroke-dasharray: 5 3; }
-@media (prefers-color-scheme: dark) { rect { fill: #161b22; } text { fill: #e6edf3; } text.f { fill: #9198a1; } }
+.nbops-graph text { font: 12px ui-monospace, "DejaVu Sans Mono", Consolas, monospace; fill: #1f2328; white-space: pre; }
+.nbops-graph .t { font-weight: 600; } .nbops-graph .f { fill: #59636e; } .nbops-graph .l { fill: #808a94; }
+.nbops-graph rect { fill: #ffffff; stroke-width: 1.5; }
+.nbops-graph path { fill: none; stroke: #808a94; stroke-width: 1.4; } .nbops-graph .tip { fill: #808a94; stroke: none; }
+.nbops-graph .current { stroke: #2da44e; } .nbops-graph .restore { stroke: #218bff; }
+.nbops-graph .execute { stroke: #d4a72c; } .nbops-graph .failed { stroke: #e5534b; }
+.nbops-graph .depends { stroke: #d4a72c; stroke-dasharray: 5 3; }
+@media (prefers-color-scheme: dark) {
+  .nbops-graph rect { fill: #161b22; } .nbops-graph text { fill: #e6edf3; }
+  .nbops-graph .f { fill: #9198a1; } .nbops-graph .l { fill: #808a94; }
+}
 """
 
 
@@ -42,7 +46,7 @@ def svg(scene: Scene) -> str:
     ]
     title = escape(f"pipeline {scene.name}")
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="nbops-graph" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" role="img" aria-label="{title}"><title>{title}</title><style>{_STYLE}</style>\n'
         + "\n".join(parts)
         + "\n</svg>\n"
