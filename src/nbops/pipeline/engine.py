@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.provisioning import LocalProvisioner
 from jupyter_client.session import Session
 from jupyter_core.utils import ensure_async
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -171,7 +172,8 @@ class NotebookClient(FollowedClient):
             log = self._connect_privately()
             with log.open("wb") as sink:
                 await self.async_start_new_kernel(**{"stdout": sink, "stderr": sink, **kwargs})
-            self._offspring = Offspring(self.nb_man.execution, getattr(self.km.provisioner, "pid", None))
+            if isinstance(self.km.provisioner, LocalProvisioner):  # others' process ids may be another machine's
+                self._offspring = Offspring(self.nb_man.execution, self.km.provisioner.pid)
             await self.async_start_new_kernel_client()
             if session and session.setup:
                 await self._silently(session.setup)
