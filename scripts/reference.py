@@ -9,23 +9,8 @@ from pathlib import Path
 from workshop import BIN, ROOT
 
 VERBS = (
-    *(
-        "init",
-        "run",
-        "status",
-        "graph",
-        "logs",
-        "runs",
-        "show",
-        "diff",
-        "baseline",
-        "restore",
-        "reproduce",
-        "stale",
-        "history",
-        "last",
-    ),
-    *("gc", "promote", "package", "serve", "lab"),
+    *("init", "run", "status", "graph", "logs", "runs", "show", "diff", "baseline", "restore", "reproduce"),
+    *("stale", "history", "last", "gc", "promote", "package", "serve", "lab"),
 )
 HEAD = "# Command line\n\nWritten by `make docs` from each command's `--help`.\n"
 TAIL = """
@@ -34,7 +19,7 @@ TAIL = """
 | code | meaning |
 | --- | --- |
 | 0 | done |
-| 1 | it failed: a stage, a gate, a proof, a reproduction that differs; the message says which. With `--exit-code`: there is something to do |
+| 1 | it failed: a stage, a gate, a proof, a reproduction that differs; with `--exit-code` there is something to do |
 | 2 | wrong use, or a pipeline that can't be meant |
 | 75 | another pipeline run holds the project; try again later |
 | 130 | interrupted by Ctrl-C |

@@ -26,7 +26,9 @@ def nbops(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("verb", ["init", "run", "runs", "show", "diff", "promote", "package", "serve", "lab"])
+@pytest.mark.parametrize(
+    "verb", ["init", "run", "status", "graph", "logs", "gc", "runs", "diff", "promote", "serve", "lab"]
+)
 def test_every_verb_has_help_with_examples(verb: str, tmp_path: Path) -> None:
     answer = nbops(verb, "--help", cwd=tmp_path)
     assert answer.returncode == 0
