@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from nbops.pipeline.drawing.scene import Condition, Scene
 
 _FORMATS = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".md": "mermaid", ".dot": "dot", ".gv": "dot"}
-_COLOURS = {"current": "green", "restore": "cyan", "execute": "yellow", "depends": "yellow", "failed": "red"}
+_COLOURS = {
+    "current": "green",
+    "restore": "cyan",
+    "execute": "yellow",
+    "depends": "yellow",
+    "skip": "yellow",
+    "failed": "red",
+}
 _WITHOUT_TERMINAL = 160
 
 

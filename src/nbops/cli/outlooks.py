@@ -8,8 +8,14 @@ import click
 
 from nbops.pipeline.outlook import WORDS, StageOutlook, State
 
-_MARKS: dict[State, str] = {"current": "·", "restore": "↺", "execute": "▸", "depends": "?"}
-_COLOURS: dict[State, str | None] = {"current": None, "restore": "cyan", "execute": "yellow", "depends": "yellow"}
+_MARKS: dict[State, str] = {"current": "·", "restore": "↺", "execute": "▸", "depends": "?", "skip": "–"}
+_COLOURS: dict[State, str | None] = {
+    "current": None,
+    "restore": "cyan",
+    "execute": "yellow",
+    "depends": "yellow",
+    "skip": "yellow",
+}
 _LINE_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 _LONGEST_DIFF = 40
 

@@ -118,15 +118,15 @@ class StageStatus:
     Attributes
     ----------
     name, state
-        Which stage; ``cached`` or ``stale``.
+        Which stage; ``cached``, ``stale``, or ``skipped`` by its condition.
     reason
-        Why it is stale.
+        Why it is stale or skipped.
     run_id, metrics, notebook, key
         What its cache entry says; for a stale stage they are empty.
     """
 
     name: str
-    state: Literal["cached", "stale"]
+    state: Literal["cached", "stale", "skipped"]
     reason: str = ""
     run_id: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)

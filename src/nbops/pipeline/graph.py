@@ -52,18 +52,33 @@ def select(pipeline: Pipeline, targets: Iterable[str]) -> list[str]:
     SpecError
         If a target isn't a stage.
     """
-    waiting = list(targets)
+    waiting = named(pipeline, targets)
     if not waiting:
         return order(pipeline)
     chosen: set[str] = set()
     while waiting:
         name = waiting.pop()
-        if name not in pipeline.stages:
-            raise SpecError(f"no stage '{name}'", where=pipeline.shown, remedy=nearest(name, pipeline.stages))
         if name not in chosen:
             chosen.add(name)
             waiting.extend(pipeline.stages[name].upstream)
     return [name for name in order(pipeline) if name in chosen]
+
+
+def named(pipeline: Pipeline, targets: Iterable[str]) -> list[str]:
+    """Return the stages that targets mean: the name of a fanned-out stage means all that it is fanned out to.
+
+    Raises
+    ------
+    SpecError
+        If a target isn't a stage.
+    """
+    found: list[str] = []
+    for name in targets:
+        meant = pipeline.instances(name)
+        if not meant:
+            raise SpecError(f"no stage '{name}'", where=pipeline.shown, remedy=nearest(name, pipeline.names))
+        found += meant
+    return found
 
 
 def downstream(pipeline: Pipeline, name: str) -> frozenset[str]:

@@ -5,13 +5,14 @@ Paths are absolute. An input is either a file or another stage's output; that, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from nbops.notebook.document import Document
 from nbops.notebook.parameters import Parameter
+from nbops.pipeline.conditions import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,12 @@ class Stage:
         Names of variables that hold numbers when the notebook ends.
     policy
         How it is run.
+    condition
+        When it is run; always when None.
+    base
+        The stage of which this is an instance, when that is fanned out.
+    fans
+        For a parameter that gets what all instances of a stage made: the names of the inputs, in order.
     """
 
     name: str
@@ -125,21 +132,46 @@ class Stage:
     outputs: Mapping[str, Path] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
+    condition: Condition | None = None
+    base: str = ""
+    fans: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def upstream(self) -> frozenset[str]:
-        """Names of the stages whose outputs this one reads."""
-        return frozenset(source.stage for source in self.inputs.values() if isinstance(source, StageInput))
+        """Names of the stages whose outputs this one reads, or whose metrics its condition does."""
+        makers = {source.stage for source in self.inputs.values() if isinstance(source, StageInput)}
+        return frozenset(makers | self.condition.stages) if self.condition else frozenset(makers)
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A pipeline's name, its file and its stages by name, in the order of the file."""
+    """A pipeline's name, its file and its stages by name, in the order of the file.
+
+    Attributes
+    ----------
+    params
+        Values that its stages share by ``${params.NAME}``.
+    reread
+        Reads it again with other values: by stage, and by name; those of the pipeline itself under ``""``.
+    """
 
     name: str
     file: Path
     shown: str
     stages: Mapping[str, Stage]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    reread: Callable[[Mapping[str, Mapping[str, object]]], Pipeline] | None = field(
+        default=None, compare=False, repr=False
+    )
+
+    def instances(self, name: str) -> list[str]:
+        """Return the stages that a name means: itself, or what it is fanned out to; none when there is no such."""
+        return [name] if name in self.stages else [one.name for one in self.stages.values() if one.base == name]
+
+    @property
+    def names(self) -> list[str]:
+        """Every name that means a stage or several, in order."""
+        return list(dict.fromkeys(name for one in self.stages.values() for name in (one.base or one.name, one.name)))
 
     def where(self, line: int) -> str:
         """Return ``file:line`` for error messages."""

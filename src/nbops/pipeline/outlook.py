@@ -23,12 +23,13 @@ from nbops.pipeline.plan import Plan
 from nbops.pipeline.spec import load
 from nbops.project import Project
 
-State = Literal["current", "restore", "execute", "depends"]
+State = Literal["current", "restore", "execute", "depends", "skip"]
 WORDS: Mapping[State, str] = {
     "current": "up to date",
     "restore": "would be restored",
     "execute": "would be executed",
     "depends": "may be executed",
+    "skip": "would be skipped",
 }
 
 
@@ -39,7 +40,7 @@ class StageOutlook:
     Attributes
     ----------
     name, state
-        Which stage; whether it is current, would be restored or executed, or depends on what others make.
+        Which stage; whether it is current, would be restored, executed or skipped, or depends on what others make.
     reason
         Why, in a line.
     differences
@@ -126,9 +127,15 @@ class _Looking:
         self.plan = plan
         self.forced = forced
         self.made: dict[str, Entry] = {}
+        self.skipped: set[str] = set()
 
     def at(self, stage: Stage) -> StageOutlook:
         waits = sorted(stage.upstream - self.made.keys())
+        unmet = f"needs {', '.join(waits)}" if waits and self.skipped.issuperset(waits) else ""
+        unmet = unmet or ("" if waits else self.plan.unmet(stage, self.made))
+        if unmet:
+            self.skipped.add(stage.name)
+            return StageOutlook(stage.name, "skip", unmet, last=last_end(self.plan.project, stage.name))
         if stage.name in self.forced:
             return self._executes(stage, "forced", waits)
         if waits:

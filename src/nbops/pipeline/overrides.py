@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from nbops.errors import SpecError, nearest
-from nbops.notebook.parameters import Parameter
+from nbops.notebook.parameters import Parameter, type_name
 from nbops.pipeline.model import Pipeline, Stage
 from nbops.pipeline.spec import type_problem
 
@@ -55,11 +55,17 @@ def override(pipeline: Pipeline, params: Mapping[str, object]) -> Pipeline:
         If no stage has such a parameter, or the value isn't of its type.
     """
     stages = dict(pipeline.stages)
+    given: dict[str, dict[str, object]] = {}
     # the general before the particular, whatever the order they were given in
     for name in sorted(params, key=lambda key: "." in key):
+        if name in pipeline.params:
+            given.setdefault("", {})[name] = _shared(name, params[name], pipeline.params[name])
         for stage in _targets(pipeline, name):
             key = name.rpartition(".")[2]
             stages[stage] = _set(stages[stage], key, params[name])
+            given.setdefault(stage, {})[key] = stages[stage].params[key]
+    if pipeline.reread and given:
+        return pipeline.reread(given)  # names of files, conditions and fan-out may be made of parameters
     return replace(pipeline, stages=stages)
 
 
@@ -68,7 +74,7 @@ def settable(stage: Stage) -> dict[str, Parameter]:
     return {
         name: parameter
         for name, parameter in stage.parameters.items()
-        if name not in stage.inputs and name not in stage.outputs
+        if name not in stage.inputs and name not in stage.outputs and name not in stage.fans
     }
 
 
@@ -76,18 +82,19 @@ def _targets(pipeline: Pipeline, name: str) -> list[str]:
     known = {stage.name: settable(stage) for stage in pipeline.stages.values()}
     stage, dot, key = name.rpartition(".")
     if dot:
-        if stage not in known:
-            raise SpecError(f"no stage '{stage}'", where=f"-p {name}", remedy=nearest(stage, known))
-        if key not in known[stage]:
+        meant = pipeline.instances(stage)
+        if not meant:
+            raise SpecError(f"no stage '{stage}'", where=f"-p {name}", remedy=nearest(stage, pipeline.names))
+        if key not in known[meant[0]]:
             raise SpecError(
                 f"stage '{stage}' has no parameter '{key}'",
                 where=f"-p {name}",
-                remedy=nearest(key, known[stage]),
+                remedy=nearest(key, known[meant[0]]),
             )
-        return [stage]
+        return meant
     targets = [one for one, names in known.items() if name in names]
-    if not targets:
-        every = {key for names in known.values() for key in names}
+    if not targets and name not in pipeline.params:
+        every = {key for names in known.values() for key in names} | set(pipeline.params)
         raise SpecError(f"no stage has a parameter '{name}'", where=f"-p {name}", remedy=nearest(name, every))
     return targets
 
@@ -100,6 +107,18 @@ def _set(stage: Stage, key: str, value: object) -> Stage:
     if problem:
         raise SpecError(problem, where=f"-p {stage.name}.{key}", remedy=f"the default is {parameter.default}")
     return replace(stage, params={**stage.params, key: parameter.coerced(value)})
+
+
+def _shared(key: str, value: object, before: object) -> object:
+    """Return a value for one of the pipeline's own parameters, of the type that it has in the file."""
+    kind = type_name(before)
+    parameter = Parameter(key, repr(before), frozenset() if before is None else frozenset({kind}), 0)
+    if isinstance(value, Typed):
+        value = _read(key, value, parameter)
+    problem = type_problem(key, value, parameter)
+    if problem:
+        raise SpecError(problem, where=f"-p {key}", remedy=f"the pipeline's own value is {before!r}")
+    return parameter.coerced(value)
 
 
 def _read(key: str, text: str, parameter: Parameter) -> Any:

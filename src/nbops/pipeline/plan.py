@@ -51,6 +51,12 @@ class Plan:
         code = read_code(stage.document, stage.notebook.parent, self.project.root)
         return stage_key(stage, code, inputs, self._versions.of(code.imports.external))
 
+    def unmet(self, stage: Stage, made: Mapping[str, Entry]) -> str:
+        """Return why a stage's condition keeps it from being run, given what others made; empty when it doesn't."""
+        if stage.condition is None:
+            return ""
+        return stage.condition.unmet({name: made[name].metrics for name in stage.condition.stages})
+
     def facts(self, stage: Stage, made: Mapping[str, Entry]) -> Facts:
         """Return what a stage's key is made of, spelled out; without the inputs that `made` doesn't tell."""
         code = read_code(stage.document, stage.notebook.parent, self.project.root)
@@ -122,12 +128,22 @@ def status(
     pipeline = override(load(project, file), params or {})
     plan = Plan(project, pipeline)
     made: dict[str, Entry] = {}
+    skipped: set[str] = set()
     found: list[StageStatus] = []
     for name in select(pipeline, targets):
         stage = pipeline.stages[name]
         waits = sorted(stage.upstream - made.keys())
+        if waits and all(one in skipped for one in waits):
+            skipped.add(name)
+            found.append(StageStatus(name, "skipped", f"needs {', '.join(waits)}"))
+            continue
         if waits:
             found.append(StageStatus(name, "stale", f"waits for {', '.join(waits)}"))
+            continue
+        unmet = plan.unmet(stage, made)
+        if unmet:
+            skipped.add(name)
+            found.append(StageStatus(name, "skipped", unmet))
             continue
         key = plan.key(stage, made)
         answer = plan.cache.find(stage, key) if stage.policy.cache else Lookup(None, "it is never cached")

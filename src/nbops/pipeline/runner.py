@@ -10,6 +10,7 @@ it says that everything is to stop; Ctrl-C stops the kernels and marks their run
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from nbops.pipeline.cache import Entry, Lookup
 from nbops.pipeline.capacity import Capacity, this_machine, threads
 from nbops.pipeline.events import Event, PipelineResult, StageResult
-from nbops.pipeline.graph import order, select, sorter
+from nbops.pipeline.graph import named, order, select, sorter
 from nbops.pipeline.keys import Key
 from nbops.pipeline.model import Pipeline, Stage
 from nbops.pipeline.objects import ObjectMissing
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from nbops.pipeline.stage import RunStatus
     from nbops.tracking.store import Store
 
+_NOT_IN_METRICS = re.compile(r"[^\w\-./: ]")  # which MLflow takes in the name of a metric
 STAGES_TAG = "nbops.stages"
 
 
@@ -79,7 +81,7 @@ def run(
     pipeline = override(load(project, file), params or {})
     wanted = list(targets)
     chosen = select(pipeline, wanted)
-    forced = set(wanted or chosen) if force else set()
+    forced = set(named(pipeline, wanted) or chosen) if force else set()
     with Workspace(project).hold() as workspace:
         running = _Run(workspace, pipeline, chosen, forced, dict(params or {}), on_event)
         running.go()
@@ -202,6 +204,10 @@ class _Run:
         if lacking:
             self._skip(stage, f"needs {', '.join(lacking)}", excused=all(self.results[one].excused for one in lacking))
             return None
+        unmet = self.plan.unmet(stage, self.made)
+        if unmet:
+            self._skip(stage, unmet, excused=True)
+            return None
         key = self.plan.key(stage, self.made)
         if stage.name in self.forced:
             answer = Lookup(None, "forced")
@@ -292,7 +298,7 @@ class _Run:
             if result.run_id
         }
         metrics = {
-            f"{name}.{metric}": value
+            f"{_NOT_IN_METRICS.sub('_', name.replace('@', ':'))}.{metric}": value
             for name, result in self.results.items()
             for metric, value in result.metrics.items()
         }

@@ -7,9 +7,11 @@ outputs go. An error names file and line, and the nearest name that would have b
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +21,19 @@ from yaml.nodes import ScalarNode
 from nbops.errors import NotebookError, nearest
 from nbops.notebook.document import Document, read
 from nbops.notebook.parameters import HOW_TO_TAG, Parameter, parameters, type_name
+from nbops.pipeline.conditions import EXAMPLE as CONDITION_EXAMPLE
+from nbops.pipeline.conditions import read_condition
+from nbops.pipeline.expand import FANOUT_EXAMPLES, FANOUT_KEYS, instances
 from nbops.pipeline.graph import order
+from nbops.pipeline.interpolate import Scope, interpolated
 from nbops.pipeline.model import FileInput, Pipeline, Stage, StageInput
 from nbops.pipeline.policies import POLICY_EXAMPLES, POLICY_KEYS, read_policy
 from nbops.pipeline.yamltree import Place, compose
 from nbops.project import Project
 
 _EXAMPLE = "stages: {name: {notebook: …}}"
-PIPELINE_KEYS = {"name", "stages"}
-STAGE_KEYS = {"notebook", "params", "inputs", "outputs", "metrics"} | POLICY_KEYS
+PIPELINE_KEYS = {"name", "params", "stages"}
+STAGE_KEYS = {"notebook", "params", "inputs", "outputs", "metrics", "when"} | FANOUT_KEYS | POLICY_KEYS
 RESERVED_STAGES = {"all", "none", "pipeline"}
 RESERVED_NAMES = {"pm", "In", "Out", "exit", "quit", "get_ipython"}
 EXAMPLES = {
@@ -36,6 +42,8 @@ EXAMPLES = {
     "inputs": "inputs: {name: stage.output}, or the path of a file",
     "outputs": "outputs: {name: path/of/a/file}",
     "metrics": "metrics: [name of a variable, …]",
+    "when": CONDITION_EXAMPLE,
+    **FANOUT_EXAMPLES,
     **POLICY_EXAMPLES,
 }
 _STAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
@@ -67,9 +75,18 @@ def load(project: Project, file: Path | None = None) -> Pipeline:
     declared = replace(entries["stages"], example=_EXAMPLE).entries()
     if not declared:
         raise entries["stages"].error("the pipeline has no stages")
-    name = entries["name"].text() if "name" in entries else project.name
-    reader = _Reader(project, file, declared)
-    pipeline = Pipeline(name, file, shown, {key: reader.stage(key) for key in declared})
+    documents: dict[Path, Document] = {}
+
+    def build(given: Mapping[str, Mapping[str, object]]) -> Pipeline:
+        name = entries["name"].text() if "name" in entries else project.name
+        params = (
+            {key: place.value() for key, place in entries["params"].entries().items()} if "params" in entries else {}
+        )
+        shared = {**params, **given.get("", {})}
+        reader = _Reader(project, file, declared, shared, given, documents)
+        return Pipeline(name, file, shown, {key: reader.stage(key) for key in reader.instances}, shared, build)
+
+    pipeline = build({})
     order(pipeline)
     return pipeline
 
@@ -77,37 +94,116 @@ def load(project: Project, file: Path | None = None) -> Pipeline:
 class _Reader:
     """Reads the stages of one file; outputs of all of them first, since inputs refer to them."""
 
-    def __init__(self, project: Project, file: Path, declared: Mapping[str, Place]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        file: Path,
+        declared: Mapping[str, Place],
+        shared: Mapping[str, Any],
+        given: Mapping[str, Mapping[str, object]],
+        documents: dict[Path, Document],
+    ) -> None:
         self.project = project
         self.file = file
         self.folder = file.parent.resolve()
-        self.fields = {name: self._fields(name, place) for name, place in declared.items()}
         self.declared = declared
-        self.notebooks = {name: self._notebook(name) for name in declared}
+        self.documents = documents
+        written = {name: self._fields(name, place) for name, place in declared.items()}
+        every = [one for name in declared for one in instances(name, written[name], Scope({"params": shared}))]
+        self.instances = {one.name: one for one in every}
+        self.fields = {one.name: written[one.base] for one in every}
+        # what a notebook's name and values are made of: the pipeline's own, and what makes the instance
+        self.scopes = {one.name: Scope({"params": shared, **one.bindings}) for one in every}
+        self.notebooks = {name: self._notebook(name) for name in self.instances}
+        self.params: dict[str, dict[str, Any]] = {}
+        for name in self.instances:
+            self.params[name] = self._params(name, given.get(name, {}))
+            # what everything else is made of: the stage's own values as well
+            own = {**self._defaults(name), **self.params[name]}
+            values = self.scopes[name].values
+            self.scopes[name] = Scope({**values, "params": {**values["params"], **own}})
+        self.metrics = {name: self._metrics(fields.get("metrics")) for name, fields in self.fields.items()}
         self.outputs: dict[str, dict[str, Path]] = {}
         self.makers: dict[Path, tuple[str, str]] = {}
-        for name in declared:
+        for name in self.instances:
             self.outputs[name] = self._outputs(name)
 
     def stage(self, name: str) -> Stage:
-        fields = self.fields[name]
+        fields, scope = self.fields[name], self.scopes[name]
         path, document, known = self.notebooks[name]
-        params = fields["params"].entries() if "params" in fields else {}
-        inputs = fields["inputs"].entries() if "inputs" in fields else {}
-        outputs = fields["outputs"].entries() if "outputs" in fields else {}
-        self._check_names(name, {"params": params, "inputs": inputs, "outputs": outputs})
+        inputs, fans = self._inputs(name)
+        when = fields.get("when")
+        base = self.instances[name].base
         return Stage(
             name=name,
             notebook=path,
-            line=self.declared[name].line,
+            line=self.declared[base].line,
             document=document,
             parameters=known or {},
-            params={key: _typed(place, key, (known or {})[key]) for key, place in params.items()},
-            inputs={key: self._source(name, place) for key, place in inputs.items()},
+            params=self.params[name],
+            inputs=inputs,
             outputs=self.outputs[name],
-            metrics=self._metrics(fields.get("metrics")),
-            policy=read_policy({key: place for key, place in fields.items() if key in POLICY_KEYS}),
+            metrics=self.metrics[name],
+            policy=read_policy({key: interpolated(fields[key], scope) for key in POLICY_KEYS & fields.keys()}),
+            condition=read_condition(when, scope, self.metrics) if when else None,
+            base=base if base != name else "",
+            fans=fans,
         )
+
+    def _params(self, name: str, given: Mapping[str, object]) -> dict[str, Any]:
+        fields, known = self.fields[name], self.notebooks[name][2] or {}
+        groups = {key: fields[key].entries() if key in fields else {} for key in ("params", "inputs", "outputs")}
+        self._check_names(name, groups)
+        scope = self.scopes[name]
+        found = {key: _typed(interpolated(place, scope), key, known[key]) for key, place in groups["params"].items()}
+        return {**found, **given}
+
+    def _defaults(self, name: str) -> dict[str, Any]:
+        """Return the defaults that are plain values, of parameters that are neither inputs nor outputs."""
+        taken = {key for group in ("inputs", "outputs") for key in self._keys(name, group)}
+        found = {}
+        for key, parameter in (self.notebooks[name][2] or {}).items():
+            if key not in taken:
+                with suppress(ValueError):  # what is computed isn't known before the notebook runs
+                    found[key] = ast.literal_eval(parameter.default)
+        return found
+
+    def _keys(self, name: str, group: str) -> list[str]:
+        place = self.fields[name].get(group)
+        return list(place.entries()) if place else []
+
+    def _inputs(self, name: str) -> tuple[dict[str, FileInput | StageInput], dict[str, tuple[str, ...]]]:
+        """Return where inputs come from, and which of them go into one parameter together."""
+        place = self.fields[name].get("inputs")
+        scope = replace(self.scopes[name], outputs=True)
+        found: dict[str, FileInput | StageInput] = {}
+        fans: dict[str, tuple[str, ...]] = {}
+        for key, written in (place.entries() if place else {}).items():
+            entry = interpolated(written, scope)
+            members = self._members(name, key, entry)
+            if members:
+                numbered = {f"{key}[{position}]": source for position, source in enumerate(members)}
+                found |= numbered
+                fans[key] = tuple(numbered)
+            else:
+                found[key] = self._source(name, entry)
+        return found, fans
+
+    def _members(self, name: str, key: str, place: Place) -> list[StageInput]:
+        """Return what every instance of a fanned-out stage makes; nothing when the input isn't such."""
+        stage, _, output = place.text().rpartition(".")
+        names = [one.name for one in self.instances.values() if one.base == stage and one.name != stage]
+        if not names:
+            return []
+        if output not in self.outputs[names[0]]:
+            raise place.error(f"stage '{stage}' has no output '{output}'", nearest(output, self.outputs[names[0]]))
+        parameter = (self.notebooks[name][2] or {})[key]
+        if not parameter.accepts([]):
+            raise place.error(
+                f"'{key}' gets a list of paths, since stage '{stage}' is fanned out to {len(names)}",
+                f"make its default a list, or take one: {names[0]}.{output}",
+            )
+        return [StageInput(one, output, place.line) for one in names]
 
     def _fields(self, name: str, place: Place) -> dict[str, Place]:
         if not _STAGE_NAME.match(name):
@@ -120,7 +216,7 @@ class _Reader:
         return {key: replace(field, example=EXAMPLES[key]) for key, field in fields.items()}
 
     def _notebook(self, name: str) -> tuple[Path, Document, dict[str, Parameter] | None]:
-        place = self.fields[name]["notebook"]
+        place = interpolated(self.fields[name]["notebook"], self.scopes[name])
         given = place.text()
         path = self._path(place, given)
         if not path.is_file():
@@ -130,7 +226,7 @@ class _Reader:
         if path.suffix != ".ipynb":
             raise place.error(f"'{given}' isn't a notebook", "stages are notebooks (.ipynb), which may import modules")
         try:
-            document = read(path)
+            document = self.documents[path] = self.documents.get(path) or read(path)
         except NotebookError as error:
             raise place.error(f"'{given}': {error.message}", error.remedy) from error
         return path, document, parameters(document)
@@ -138,7 +234,8 @@ class _Reader:
     def _outputs(self, name: str) -> dict[str, Path]:
         place = self.fields[name].get("outputs")
         found = {}
-        for key, entry in (place.entries() if place else {}).items():
+        for key, written in (place.entries() if place else {}).items():
+            entry = interpolated(written, self.scopes[name])
             given = entry.text()
             path = self._path(entry, given)
             self._check_output(entry, given, path)
@@ -148,11 +245,19 @@ class _Reader:
                         f"output '{given}' is also made by {stage}.{output}"
                         if path == other
                         else f"output '{given}' overlaps {stage}.{output} ('{self._shown(other)}')",
-                        "give each output a path of its own",
+                        self._apart(name, stage),
                     )
             self.makers[path] = (name, key)
             found[key] = path
         return found
+
+    def _apart(self, name: str, other: str) -> str:
+        """Return how to keep the outputs of two stages apart."""
+        one = self.instances[name]
+        if one.base != self.instances[other].base:
+            return "give each output a path of its own"
+        reference = f"matrix.{next(iter(one.bindings['matrix']))}" if "matrix" in one.bindings else "item"
+        return f"'{one.base}' is fanned out: put what differs into the path, such as ${{{reference}}}"
 
     def _check_output(self, entry: Place, given: str, path: Path) -> None:
         root = self.project.root.resolve()
@@ -186,7 +291,7 @@ class _Reader:
 
     def _source(self, name: str, place: Place) -> FileInput | StageInput:
         given = place.text()
-        stage, dot, output = given.partition(".")
+        stage, dot, output = given.rpartition(".")
         if dot and stage in self.outputs and "/" not in given:
             if output not in self.outputs[stage]:
                 raise place.error(f"stage '{stage}' has no output '{output}'", nearest(output, self.outputs[stage]))

@@ -113,7 +113,7 @@ def prepare(
         staged[name].parent.mkdir(parents=True)
     values = {
         **stage.params,
-        **{name: _as_declared(stage, name, path) for name, path in inputs.items()},
+        **_input_values(stage, inputs),
         **{name: _as_declared(stage, name, path) for name, path in staged.items()},
     }
     write(folder / "input.ipynb", inject(stage.document, values))
@@ -325,6 +325,14 @@ def _kernel_name(stage: Stage) -> str:
 
     # notebooks travel between machines, names of kernels don't: Python's own is always there
     return stage.document.kernel if stage.document.kernel in find_kernel_specs() else "python3"
+
+
+def _input_values(stage: Stage, inputs: Mapping[str, Path]) -> dict[str, object]:
+    """Return what is injected for inputs: a path each, and a list of paths for what a fanned-out stage made."""
+    found: dict[str, object] = {
+        name: _as_declared(stage, name, path) for name, path in inputs.items() if name in stage.parameters
+    }
+    return found | {fan: [str(inputs[name]) for name in names] for fan, names in stage.fans.items()}
 
 
 def _as_declared(stage: Stage, name: str, path: Path) -> object:

@@ -6,7 +6,8 @@ with the safe constructor. Every way in which YAML can be wrong ends in one `Spe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,11 @@ class Place:
         finally:
             loader.dispose()
 
+    def changed(self, change: Callable[[ScalarNode], Node]) -> Place:
+        """Return the place with each single value in it, however deep inside, put through a function."""
+        _refuse_monsters(self, self.node)
+        return replace(self, node=_changed(self.node, change))
+
     @property
     def _kind(self) -> str:
         return "empty" if self.is_empty else _KINDS.get(type(self.node), "this")
@@ -147,6 +153,18 @@ class _Entry(Place):
     @property
     def column(self) -> int:
         return int(self.key.start_mark.column) + 1
+
+
+def _changed(node: Node, change: Callable[[ScalarNode], Node]) -> Node:
+    if isinstance(node, ScalarNode):
+        return change(node)
+    if isinstance(node, SequenceNode):
+        members = [_changed(member, change) for member in node.value]
+        return SequenceNode(node.tag, members, node.start_mark, node.end_mark, node.flow_style)
+    if isinstance(node, MappingNode):
+        pairs = [(key, _changed(value, change)) for key, value in node.value]
+        return MappingNode(node.tag, pairs, node.start_mark, node.end_mark, node.flow_style)
+    return node
 
 
 def compose(file: Path, shown: Path | str, how_to_begin: str = "") -> Place:

@@ -46,6 +46,8 @@ def from_pipeline(store: Store) -> Candidate:
 
     stages = {}
     for stage in status(store.project):
+        if stage.state == "skipped":
+            continue  # its condition says so, and nothing is missing
         if stage.state != "cached" or not stage.run_id:
             raise PromotionError(
                 f"stage '{stage.name}' has to run first ({stage.reason})",

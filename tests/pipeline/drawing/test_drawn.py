@@ -20,7 +20,7 @@ from nbops.pipeline.drawing.scene import Condition, Figure, Scene
 from nbops.pipeline.drawing.svg import svg
 from nbops.pipeline.drawing.terminal import drawing, legend
 
-CONDITIONS: list[Condition] = ["current", "restore", "execute", "depends", "failed"]
+CONDITIONS: list[Condition] = ["current", "restore", "execute", "depends", "skip", "failed"]
 SVG = "{http://www.w3.org/2000/svg}"
 DOWN, RIGHT, LEFT = "│┐┌├┤┬┼▼", "─└┌├┬┴┼", "─┘┐┤┬┴┼"
 

@@ -12,9 +12,17 @@ _MERMAID = {
     "restore": "stroke:#218bff",
     "execute": "stroke:#d4a72c",
     "depends": "stroke:#d4a72c,stroke-dasharray:5 3",
+    "skip": "stroke:#8c959f,stroke-dasharray:5 3",
     "failed": "stroke:#e5534b",
 }
-_DOT = {"current": "#2da44e", "restore": "#218bff", "execute": "#d4a72c", "depends": "#d4a72c", "failed": "#e5534b"}
+_DOT = {
+    "current": "#2da44e",
+    "restore": "#218bff",
+    "execute": "#d4a72c",
+    "depends": "#d4a72c",
+    "skip": "#8c959f",
+    "failed": "#e5534b",
+}
 
 
 def mermaid(scene: Scene) -> str:

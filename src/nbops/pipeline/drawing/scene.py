@@ -10,13 +10,21 @@ from nbops.pipeline.model import FileInput, Pipeline, Stage
 from nbops.pipeline.outlook import WORDS, Outlook, StageOutlook
 from nbops.project import Project
 
-Condition = Literal["current", "restore", "execute", "depends", "failed"]
-MARKS: Mapping[Condition, str] = {"current": "✓", "restore": "↺", "execute": "▸", "depends": "?", "failed": "✗"}
+Condition = Literal["current", "restore", "execute", "depends", "skip", "failed"]
+MARKS: Mapping[Condition, str] = {
+    "current": "✓",
+    "restore": "↺",
+    "execute": "▸",
+    "depends": "?",
+    "skip": "–",
+    "failed": "✗",
+}
 MEANINGS: Mapping[Condition, str] = {
     "current": "cached",
     "restore": WORDS["restore"],
     "execute": WORDS["execute"],
     "depends": WORDS["depends"],
+    "skip": WORDS["skip"],
     "failed": "failed last time",
 }
 

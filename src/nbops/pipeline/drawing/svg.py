@@ -24,6 +24,7 @@ _STYLE = """
 .nbops-graph .current { stroke: #2da44e; } .nbops-graph .restore { stroke: #218bff; }
 .nbops-graph .execute { stroke: #d4a72c; } .nbops-graph .failed { stroke: #e5534b; }
 .nbops-graph .depends { stroke: #d4a72c; stroke-dasharray: 5 3; }
+.nbops-graph .skip { stroke: #8c959f; stroke-dasharray: 5 3; }
 @media (prefers-color-scheme: dark) {
   .nbops-graph rect { fill: #161b22; } .nbops-graph text { fill: #e6edf3; }
   .nbops-graph .f { fill: #9198a1; } .nbops-graph .l { fill: #808a94; }
