@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -37,6 +38,16 @@ def test_the_magic_says_what_it_does(shell: InteractiveShell) -> None:
         assert not [
             words for words in ("%nbops off", "%nbops on", "%nbops status", "%%nbops skip") if words not in said
         ]
+
+
+def test_status_is_the_recorders_and_with_words_the_pipelines(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert shell.run_cell("%nbops status").success
+    assert "recording is on" in capsys.readouterr().out
+    (tmp_path / "p").mkdir()
+    assert not shell.run_cell(f"%nbops status {tmp_path / 'p'}").success
+    assert "pipeline.yaml" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ def nbops_magic(shell: Any, line: str, cell: str | None = None) -> Any:
     %nbops off                  record nothing, make no runs of fits
     %nbops on                   record again, this cell included
     %nbops status               tell whether recording is on, and where to
+    %nbops status .             tell what a run of the pipeline would do, and why; also status STAGE
     %nbops VERB ...             any command of the command line: %nbops runs, %nbops show latest
 
     %%nbops run NAME [-p NAME=VALUE] [-t NAME=VALUE]
@@ -106,7 +107,8 @@ def _line(line: str) -> None:
         active.flush()
     try:
         words = _split(line) or ["--help"]
-        if words[0] in _LINE_VERBS:
+        # with words behind it, status is the pipeline's: `%nbops status .`
+        if words[0] in _LINE_VERBS and (words[0] != "status" or not words[1:]):
             _switch(words[0], words[1:])
         else:
             invoke(words)

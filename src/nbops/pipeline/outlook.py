@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,7 +192,9 @@ def last_end(project: Project, stage: str) -> str:
 def executed_notebooks(project: Project, stage: str) -> list[Path]:
     """Return the executed notebooks that are kept of a stage, newest first."""
     name = re.compile(rf"{re.escape(stage)}-(?:[0-9a-f]{{8}}|killed)\.ipynb")
-    found = [path for path in (project.state / "executed").glob(f"{stage}-*.ipynb") if name.fullmatch(path.name)]
+    found = [
+        path for path in (project.state / "executed").glob(f"{escape(stage)}-*.ipynb") if name.fullmatch(path.name)
+    ]
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
