@@ -9,7 +9,7 @@ from pathlib import Path
 from workshop import BIN, ROOT
 
 VERBS = (
-    *("init", "run", "status", "graph", "logs", "runs", "show", "diff", "baseline", "restore", "reproduce"),
+    *("init", "run", "status", "graph", "logs", "schema", "runs", "show", "diff", "baseline", "restore", "reproduce"),
     *("stale", "history", "last", "gc", "promote", "package", "serve", "lab"),
 )
 HEAD = "# Command line\n\nWritten by `make docs` from each command's `--help`.\n"

@@ -33,6 +33,7 @@ _VERBS = {
     "restore": "Write a run as a notebook that runs from top to bottom.",
     "run": "Run a pipeline of notebooks; what did not change comes from the cache.",
     "runs": "List runs with their params, metrics and versions.",
+    "schema": "Print the JSON schema of pipeline.yaml, by which editors complete it.",
     "serve": "Start a bundle's service.",
     "show": "Show all that is known of a run.",
     "status": "Say what a run of the pipeline would do, stage by stage, and why.",

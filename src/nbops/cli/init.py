@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from nbops.pipeline.schema import publish
+from nbops.project import Project
 from nbops.scaffold import lay_out
 
 
@@ -23,6 +25,7 @@ def command(folder: Path, name: str | None) -> None:
       cd churn && nbops run && nbops promote && nbops package
     """
     written, kept = lay_out(folder, name)
+    publish(Project.find(folder))
     for path in written:
         click.echo(f"  made  {path}")
     for path in kept:

@@ -29,6 +29,7 @@ from nbops.pipeline.model import Pipeline, Stage
 from nbops.pipeline.objects import ObjectMissing
 from nbops.pipeline.overrides import override
 from nbops.pipeline.plan import Plan
+from nbops.pipeline.schema import publish
 from nbops.pipeline.spec import load
 from nbops.pipeline.workspace import RUNNER_TAG, Workspace
 from nbops.project import Project
@@ -83,6 +84,7 @@ def run(
     chosen = select(pipeline, wanted)
     forced = set(named(pipeline, wanted) or chosen) if force else set()
     with Workspace(project).hold() as workspace:
+        publish(project)
         running = _Run(workspace, pipeline, chosen, forced, dict(params or {}), on_event)
         running.go()
     stages = tuple(running.results[name] for name in order(pipeline) if name in running.results)

@@ -41,7 +41,7 @@ EXAMPLES = {
     "params": "params: {name: value}",
     "inputs": "inputs: {name: stage.output}, or the path of a file",
     "outputs": "outputs: {name: path/of/a/file}",
-    "metrics": "metrics: [name of a variable, …]",
+    "metrics": "metrics: [auc, rows]",
     "when": CONDITION_EXAMPLE,
     **FANOUT_EXAMPLES,
     **POLICY_EXAMPLES,
