@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,3 +54,13 @@ def test_an_import_of_a_library_says_next_to_nothing(heard: list[tuple[str, Any]
     assert heard == []
     exec(compile("x = 1", "<string>", "exec"), {"__name__": "__main__"})
     assert [event for event, _ in heard] == ["exec"]
+
+
+def test_it_is_silent_when_the_interpreter_ends() -> None:
+    code = (
+        "from nbops.tracking import audit\n"
+        "class Late:\n    def __del__(self, opened=open): opened('/dev/null').close(); exec('x = 1', {})\n"
+        "audit.listen(lambda event, arguments: None)\nimport sys; sys.late = Late()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -82,8 +82,8 @@ def overlook(*, now: bool) -> None:
     _inside.now = now
 
 
-def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if event not in EVENTS:
+def _hook(event: str, arguments: tuple[Any, ...], events: frozenset[str] = EVENTS) -> None:
+    if event not in events or not _hooked:  # the interpreter's end takes a module's names away
         return
     if event == "exec":
         file = getattr(arguments[0], "co_filename", "")
