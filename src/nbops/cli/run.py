@@ -25,10 +25,20 @@ _PATIENCE = b"stopping kernels and closing runs; Ctrl-C once more leaves at once
 @click.command("run", context_settings=pipelines.CONTEXT)
 @click.argument("words", nargs=-1, metavar="[PATH] [STAGE]...", shell_complete=pipelines.complete_stages)
 @pipelines.parameters
+@click.option("--stage", default="", metavar="STAGE", help="Run this stage by itself, without what is upstream of it.")
+@click.option("-i", "--input", "sources", multiple=True, metavar="NAME=PATH", help="Where an input of --stage lies.")
 @click.option("--force", is_flag=True, help="Execute the stages named (all, if none is) though they are cached.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be executed, and why; execute nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(words: tuple[str, ...], assignments: tuple[str, ...], force: bool, dry_run: bool, as_json: bool) -> int:
+def command(
+    words: tuple[str, ...],
+    assignments: tuple[str, ...],
+    stage: str,
+    sources: tuple[str, ...],
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     """Run a pipeline of notebooks; what did not change comes from the cache.
 
     PATH is a project's folder or a pipeline file (default: the project around the working directory). STAGE... runs
@@ -40,6 +50,7 @@ def command(words: tuple[str, ...], assignments: tuple[str, ...], force: bool, d
       nbops run notebooks/flights            another project's
       nbops run train -p cut_month=8         up to 'train', with another parameter
       nbops run -p features.cut_month=8      the parameter of one stage
+      nbops run --stage train -i train=t.pq  'train' by itself, with an input from elsewhere
       nbops run --dry-run                    what would be executed, and why
       nbops run evaluate --force             execute 'evaluate' again
 
@@ -48,17 +59,32 @@ def command(words: tuple[str, ...], assignments: tuple[str, ...], force: bool, d
     """
     project, file, targets = pipelines.locate(words)
     params = parse_assignments(assignments)
+    if stage and (targets or dry_run):
+        raise click.UsageError("--stage runs one stage by itself: leave out other stages and --dry-run")
+    if sources and not stage:
+        raise click.UsageError("--input says where an input of --stage lies: name a stage")
+    inputs = {name: Path(value) for name, value in parse_assignments(sources, "-i").items()}
     if dry_run:
         return _dry_run(project, file, targets, params, as_json, force)
     from nbops.pipeline.runner import run
 
     with _put_in_order_when_stopped():
         if as_json:
-            result = run(project, targets=targets, params=params, force=force, file=file)
+            result = run(project, targets=targets, params=params, force=force, stage=stage, inputs=inputs, file=file)
             click.echo(json.dumps(result.as_dict(), indent=1))
         else:
-            with Display(_names(project, file, targets)) as display:
-                result = run(project, targets=targets, params=params, force=force, file=file, on_event=display)
+            names = [stage] if stage else _names(project, file, targets)
+            with Display(names) as display:
+                result = run(
+                    project,
+                    targets=targets,
+                    params=params,
+                    force=force,
+                    stage=stage,
+                    inputs=inputs,
+                    file=file,
+                    on_event=display,
+                )
                 display.finish(result)
     return 0 if result.ok else 1
 

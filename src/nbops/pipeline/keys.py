@@ -116,7 +116,8 @@ def stage_key(stage: Stage, code: Code, inputs: Mapping[str, str], environment: 
         Version by name of what the code's imports need.
     """
     suffixes = {
-        name: source.path.suffix if isinstance(source, FileInput) else "" for name, source in stage.inputs.items()
+        name: source.path.suffix if isinstance(source, FileInput) and not source.made else ""
+        for name, source in stage.inputs.items()
     }
     each_input = {name: _sha(f"{suffixes[name]}\0{digest}") for name, digest in inputs.items()}
     parts = {

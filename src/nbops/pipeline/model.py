@@ -17,10 +17,11 @@ from nbops.pipeline.conditions import Condition
 
 @dataclass(frozen=True, slots=True)
 class FileInput:
-    """A file or folder that no stage makes."""
+    """A file or folder; `made` when a stage makes it, which isn't looked at when another is run by itself."""
 
     path: Path
     line: int = 0
+    made: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from nbops.notebook.parameters import Parameter, type_name
 from nbops.pipeline.model import Pipeline, Stage
 from nbops.pipeline.spec import type_problem
 
+_ASSIGNED = {"-p": "-p cut_month=8 or -p features.cut_month=8", "-i": "-i train=data/train.parquet"}
+
 
 class Typed(str):
     """A value as it was typed: read when the parameter that it is for is known."""
@@ -24,7 +26,7 @@ class Typed(str):
     __slots__ = ()
 
 
-def parse_assignments(texts: Iterable[str]) -> dict[str, Typed]:
+def parse_assignments(texts: Iterable[str], option: str = "-p") -> dict[str, Typed]:
     """Return ``name=value`` texts as a mapping.
 
     Raises
@@ -37,11 +39,9 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, Typed]:
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise SpecError(
-                f"'{text}' isn't name=value", where="-p", remedy="-p cut_month=8 or -p features.cut_month=8"
-            )
+            raise SpecError(f"'{text}' isn't name=value", where=option, remedy=_ASSIGNED[option])
         if name in found:
-            raise SpecError(f"'{name}' is given twice", where="-p")
+            raise SpecError(f"'{name}' is given twice", where=option)
         found[name] = Typed(value)
     return found
 

@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbops.pipeline.alone import alone
 from nbops.pipeline.cache import Entry, Lookup
 from nbops.pipeline.capacity import Capacity, this_machine, threads
 from nbops.pipeline.events import Event, PipelineResult, StageResult
@@ -49,6 +50,8 @@ def run(
     targets: Iterable[str] = (),
     params: Mapping[str, object] | None = None,
     force: bool = False,
+    stage: str = "",
+    inputs: Mapping[str, Path] | None = None,
     on_event: Callable[[Event], None] | None = None,
     file: Path | None = None,
 ) -> PipelineResult:
@@ -64,6 +67,8 @@ def run(
         Values for parameters: ``{"cut_month": 8}`` or ``{"features.cut_month": 8}``.
     force
         Execute the targets (all stages when there are none) though they are cached.
+    stage, inputs
+        Run this stage by itself, without what is upstream of it; and where its inputs lie, when they lie elsewhere.
     on_event
         Told what happens, one call at a time, from several threads.
     file
@@ -80,6 +85,8 @@ def run(
     """
     began = time.monotonic()
     pipeline = override(load(project, file), params or {})
+    if stage:
+        pipeline = alone(pipeline, stage, inputs)
     wanted = list(targets)
     chosen = select(pipeline, wanted)
     forced = set(named(pipeline, wanted) or chosen) if force else set()
