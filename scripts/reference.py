@@ -10,7 +10,7 @@ from workshop import BIN, ROOT
 
 VERBS = (
     *("init", "run", "status", "graph", "logs", "schema", "runs", "show", "diff", "baseline", "restore", "reproduce"),
-    *("stale", "history", "last", "gc", "promote", "package", "serve", "lab"),
+    *("stale", "history", "last", "gc", "recover", "promote", "package", "serve", "lab"),
 )
 HEAD = "# Command line\n\nWritten by `make docs` from each command's `--help`.\n"
 TAIL = """

@@ -17,7 +17,8 @@ import psutil
 import pytest
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-from nbops.errors import StageFailed
+from nbops.cli import invoke
+from nbops.errors import NotebookError, StageFailed
 from nbops.notebook.document import new, read, write, write_atomically
 from nbops.pipeline.journal import journal_of, recover
 from nbops.pipeline.memory import memory_kills
@@ -132,6 +133,22 @@ def test_a_killed_runner_loses_no_output(runner: Callable[..., subprocess.Popen[
     execute("print('anew')")
     assert told(read(out).content) == [("ok", "", "anew\n")]
     assert not journal_of(out).exists()
+
+
+def test_the_command_recovers_what_papermill_left(runner: Callable[..., subprocess.Popen[Any]]) -> None:
+    process = runner("print('one')", WAITS, "print('never')")
+    wait_for("waits", process)
+    time.sleep(0.5)
+    with pytest.raises(NotebookError, match="still being executed"):
+        invoke(["recover", "out.ipynb"])
+    process.kill()
+    process.wait()
+    assert invoke(["recover", "out.ipynb", "-o", "copy.ipynb"]) == 0
+    assert invoke(["recover", "out.ipynb"]) == 0
+    for path in ("copy.ipynb", "out.ipynb"):
+        assert [status for status, _, _ in told(read(path).content)] == ["ok", "lost", "not run"]
+    with pytest.raises(NotebookError, match="nothing is lacking"):
+        invoke(["recover", "out.ipynb"])
 
 
 def test_a_dead_stages_notebook_is_completed_from_its_journal(tiny: Any) -> None:

@@ -29,6 +29,7 @@ _VERBS = {
     "logs": "Show what a stage printed, and how it failed.",
     "package": "Turn a promoted model into a bundle that is proven to predict what the notebook predicted.",
     "promote": "Move a model through the gates to an alias such as champion.",
+    "recover": "Complete the executed notebook of a papermill that was killed.",
     "reproduce": "Run a run's recipe again and compare what it gives.",
     "restore": "Write a run as a notebook that runs from top to bottom.",
     "run": "Run a pipeline of notebooks; what did not change comes from the cache.",

@@ -133,6 +133,19 @@ def execution_of(journal: Path) -> str | None:
     return str(head["execution"]) if head else None
 
 
+def is_under_way(journal: Path) -> bool:
+    """Whether the process that writes a journal lives."""
+    import psutil
+
+    head = next(_entries(journal), None)
+    if head is None:
+        return False
+    try:  # another process that has got its number since was made after the last line
+        return psutil.Process(int(head["runner"])).create_time() <= journal.stat().st_mtime
+    except psutil.Error:
+        return False
+
+
 def _entries(journal: Path) -> Iterator[dict[str, Any]]:
     """Read the whole lines."""
     if not journal.exists():
