@@ -44,7 +44,11 @@ def test_schema_and_reader_know_the_same_keys() -> None:
 def test_the_examples_in_errors_are_valid(example: tuple[str, str]) -> None:
     key, text = example
     first = text.split(", or")[0]
-    text = f"stages:\n  a:\n    notebook: a.ipynb\n    {first}\n" if key != "notebook" else f"stages: {{a: {{{text}}}}}"
+    text = (
+        f"stages:\n  a:\n    notebook: a.ipynb\n    {first}\n"
+        if key not in ("notebook", "python")
+        else f"stages: {{a: {{{text}}}}}"
+    )
     assert not wrong(text)
 
 

@@ -15,7 +15,7 @@ import yaml
 from nbops.errors import SpecError, nearest
 from nbops.notebook.parameters import Parameter, type_name
 from nbops.pipeline.model import Pipeline, Stage
-from nbops.pipeline.spec import type_problem
+from nbops.pipeline.values import type_problem
 
 _ASSIGNED = {"-p": "-p cut_month=8 or -p features.cut_month=8", "-i": "-i train=data/train.parquet"}
 

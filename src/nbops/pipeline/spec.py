@@ -10,34 +10,36 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from yaml.nodes import ScalarNode
-
 from nbops.errors import NotebookError, nearest
 from nbops.notebook.document import Document, read
-from nbops.notebook.parameters import HOW_TO_TAG, Parameter, parameters, type_name
+from nbops.notebook.parameters import HOW_TO_TAG, Parameter, parameters
 from nbops.pipeline.conditions import EXAMPLE as CONDITION_EXAMPLE
 from nbops.pipeline.conditions import read_condition
 from nbops.pipeline.expand import FANOUT_EXAMPLES, FANOUT_KEYS, instances
+from nbops.pipeline.functions import EXAMPLE as FUNCTION_EXAMPLE
+from nbops.pipeline.functions import function_document
 from nbops.pipeline.graph import order
 from nbops.pipeline.interpolate import Scope, interpolated
 from nbops.pipeline.model import FileInput, Pipeline, Stage, StageInput
 from nbops.pipeline.policies import POLICY_EXAMPLES, POLICY_KEYS, read_policy
+from nbops.pipeline.values import typed
 from nbops.pipeline.yamltree import Place, compose
 from nbops.project import Project
 
 _EXAMPLE = "stages: {name: {notebook: …}}"
 PIPELINE_KEYS = {"name", "params", "stages"}
-STAGE_KEYS = {"notebook", "params", "inputs", "outputs", "metrics", "when"} | FANOUT_KEYS | POLICY_KEYS
+STAGE_KEYS = {"notebook", "python", "params", "inputs", "outputs", "metrics", "when"} | FANOUT_KEYS | POLICY_KEYS
 RESERVED_STAGES = {"all", "none", "pipeline"}
 RESERVED_NAMES = {"pm", "In", "Out", "exit", "quit", "get_ipython"}
 EXAMPLES = {
     "notebook": "notebook: name.ipynb",
+    "python": FUNCTION_EXAMPLE,
     "params": "params: {name: value}",
     "inputs": "inputs: {name: stage.output}, or the path of a file",
     "outputs": "outputs: {name: path/of/a/file}",
@@ -48,7 +50,6 @@ EXAMPLES = {
 }
 _STAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _UNNAMEABLE = re.compile(r"^[^A-Za-z]+|[^A-Za-z0-9_-]")
-_PLAIN_TYPES = {"None", "bool", "int", "float", "str", "list", "dict", "date", "datetime"}
 
 
 def load(project: Project, file: Path | None = None) -> Pipeline:
@@ -155,7 +156,7 @@ class _Reader:
         groups = {key: fields[key].entries() if key in fields else {} for key in ("params", "inputs", "outputs")}
         self._check_names(name, groups)
         scope = self.scopes[name]
-        found = {key: _typed(interpolated(place, scope), key, known[key]) for key, place in groups["params"].items()}
+        found = {key: typed(interpolated(place, scope), key, known[key]) for key, place in groups["params"].items()}
         return {**found, **given}
 
     def _defaults(self, name: str) -> dict[str, Any]:
@@ -211,12 +212,20 @@ class _Reader:
         if name in RESERVED_STAGES:
             raise place.error(f"'{name}' is a reserved name", "call the stage something else")
         fields = replace(place, what=f"stage '{name}'", example=_EXAMPLE).known_entries(STAGE_KEYS)
-        if "notebook" not in fields:
+        if "notebook" in fields and "python" in fields:
+            raise fields["python"].error(f"stage '{name}' has both 'notebook' and 'python'", "keep one of them")
+        if "notebook" not in fields and "python" not in fields:
             raise place.error(f"stage '{name}' has no 'notebook'", EXAMPLES["notebook"])
         return {key: replace(field, example=EXAMPLES[key]) for key, field in fields.items()}
 
     def _notebook(self, name: str) -> tuple[Path, Document, dict[str, Parameter] | None]:
-        place = interpolated(self.fields[name]["notebook"], self.scopes[name])
+        fields = self.fields[name]
+        if "python" in fields:
+            keys = [key for group in ("params", "inputs", "outputs") for key in self._keys(name, group)]
+            function = interpolated(fields["python"], self.scopes[name])
+            path, document = function_document(function, self.folder, keys, self._metrics(fields.get("metrics")))
+            return path, document, parameters(document)
+        place = interpolated(fields["notebook"], self.scopes[name])
         given = place.text()
         path = self._path(place, given)
         if not path.is_file():
@@ -342,58 +351,8 @@ def _home(place: Place, given: str) -> Path:
         raise place.error(f"'{given}' isn't a path: {error}") from error
 
 
-def _typed(place: Place, key: str, parameter: Parameter) -> Any:
-    value = place.value()
-    node = place.node
-    if isinstance(value, str) and isinstance(node, ScalarNode) and not node.style and "float" in parameter.types:
-        value = _number(value)  # YAML takes 1e-3 for a text, for want of a point
-    problem = type_problem(key, value, parameter)
-    if problem:
-        raise place.error(problem, f"{_meant(place, value, parameter)}the default is {parameter.default}")
-    return parameter.coerced(value)
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _meant(place: Place, value: object, parameter: Parameter) -> str:
-    """Return what probably was meant: YAML takes ``no`` for a truth value, and what is quoted for a text."""
-    written = place.node.value if isinstance(place.node, ScalarNode) else None
-    if written and "str" in parameter.types and not isinstance(value, str):
-        return f"quote a text that looks like something else: '{written}'; "
-    if isinstance(value, str) and parameter.types & {"int", "float"}:
-        return "write a number without quotes, an int without an exponent; "
-    return ""
-
-
 def _how_to_begin(file: Path) -> str:
     """Return what to write where there is no pipeline yet, with the notebooks that are there."""
     found = [path.name for path in sorted(file.parent.glob("*.ipynb")) if path.name[:1].isalnum()][:3]
     stages = ", ".join(f"{_UNNAMEABLE.sub('', name[:-6]) or 'name'}: {{notebook: {name}}}" for name in found)
     return f"to begin with: stages: {{{stages}}}" if found else "`nbops init` lays out a project with a pipeline"
-
-
-def type_problem(key: str, value: object, parameter: Parameter) -> str:
-    """Return what is wrong with a value for a parameter; empty when nothing is."""
-    strange = sorted({kind for kind in _kinds(value) if kind not in _PLAIN_TYPES})
-    if strange:
-        return f"'{key}' holds a {strange[0]}, which a parameter can't be"
-    if not parameter.accepts(value):
-        wanted = " or ".join(sorted(parameter.types))
-        return f"'{key}' must be {wanted}, not {type_name(value)} ({value!r})"
-    return ""
-
-
-def _kinds(value: object) -> Iterable[str]:
-    yield type_name(value)
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _kinds(key)
-            yield from _kinds(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _kinds(item)
