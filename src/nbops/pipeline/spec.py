@@ -21,6 +21,8 @@ from nbops.notebook.document import Document, read
 from nbops.notebook.parameters import HOW_TO_TAG, Parameter, parameters
 from nbops.pipeline.conditions import EXAMPLE as CONDITION_EXAMPLE
 from nbops.pipeline.conditions import read_condition
+from nbops.pipeline.environments import EXAMPLE as ENVIRONMENT_EXAMPLE
+from nbops.pipeline.environments import in_environment
 from nbops.pipeline.expand import FANOUT_EXAMPLES, FANOUT_KEYS, instances
 from nbops.pipeline.functions import EXAMPLE as FUNCTION_EXAMPLE
 from nbops.pipeline.functions import function_document
@@ -34,7 +36,9 @@ from nbops.project import Project
 
 _EXAMPLE = "stages: {name: {notebook: …}}"
 PIPELINE_KEYS = {"name", "params", "stages"}
-STAGE_KEYS = {"notebook", "python", "params", "inputs", "outputs", "metrics", "when"} | FANOUT_KEYS | POLICY_KEYS
+STAGE_KEYS = (
+    {"notebook", "python", "params", "inputs", "outputs", "metrics", "when", "environment"} | FANOUT_KEYS | POLICY_KEYS
+)
 RESERVED_STAGES = {"all", "none", "pipeline"}
 RESERVED_NAMES = {"pm", "In", "Out", "exit", "quit", "get_ipython"}
 EXAMPLES = {
@@ -45,6 +49,7 @@ EXAMPLES = {
     "outputs": "outputs: {name: path/of/a/file}",
     "metrics": "metrics: [auc, rows]",
     "when": CONDITION_EXAMPLE,
+    "environment": ENVIRONMENT_EXAMPLE,
     **FANOUT_EXAMPLES,
     **POLICY_EXAMPLES,
 }
@@ -115,7 +120,7 @@ class _Reader:
         self.fields = {one.name: written[one.base] for one in every}
         # what a notebook's name and values are made of: the pipeline's own, and what makes the instance
         self.scopes = {one.name: Scope({"params": shared, **one.bindings}) for one in every}
-        self.notebooks = {name: self._notebook(name) for name in self.instances}
+        self.notebooks = {name: self._in_environment(name, *self._notebook(name)) for name in self.instances}
         self.params: dict[str, dict[str, Any]] = {}
         for name in self.instances:
             self.params[name] = self._params(name, given.get(name, {}))
@@ -239,6 +244,12 @@ class _Reader:
         except NotebookError as error:
             raise place.error(f"'{given}': {error.message}", error.remedy) from error
         return path, document, parameters(document)
+
+    def _in_environment(
+        self, name: str, path: Path, document: Document, known: dict[str, Parameter] | None
+    ) -> tuple[Path, Document, dict[str, Parameter] | None]:
+        place = self.fields[name].get("environment")
+        return path, in_environment(interpolated(place, self.scopes[name]), document) if place else document, known
 
     def _outputs(self, name: str) -> dict[str, Path]:
         place = self.fields[name].get("outputs")
