@@ -191,7 +191,7 @@ def last_end(project: Project, stage: str) -> str:
 
 def executed_notebooks(project: Project, stage: str) -> list[Path]:
     """Return the executed notebooks that are kept of a stage, newest first."""
-    name = re.compile(rf"{re.escape(stage)}-(?:[0-9a-f]{{8}}|killed)\.ipynb")
+    name = re.compile(rf"{re.escape(stage)}-(?:[0-9a-f]{{8}}(?:\.attempt\d+)?|killed)\.ipynb")
     found = [
         path for path in (project.state / "executed").glob(f"{escape(stage)}-*.ipynb") if name.fullmatch(path.name)
     ]
