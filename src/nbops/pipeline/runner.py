@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _NOT_IN_METRICS = re.compile(r"[^\w\-./: ]")  # which MLflow takes in the name of a metric
 STAGES_TAG = "nbops.stages"
+_LOOK_EVERY_S = 0.5
 
 
 def run(
@@ -96,9 +97,6 @@ def run(
         running.go()
     stages = tuple(running.results[name] for name in order(pipeline) if name in running.results)
     return PipelineResult(pipeline.name, stages, running.parent or "", time.monotonic() - began)
-
-
-_LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
