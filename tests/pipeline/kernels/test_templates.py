@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -114,12 +115,39 @@ def test_what_starts_threads_opens_sockets_prints_or_warns_is_not_imported_ahead
 
 
 def test_modules_of_the_notebooks_folder_hide_installed_ones(kernel: Callable[..., Any], tmp_path: Path) -> None:
-    for name in ("requests", "forked", "messages", "template"):
+    kernel(preload=["requests", "numpy"])
+    for name in ("forked", "messages", "template"):
         (tmp_path / f"{name}.py").write_text("mine = True\n")
     one = kernel(preload=["requests", "numpy"])
-    assert one.run(
-        "import requests, forked, messages, template as t; print(requests.mine, forked.mine, messages.mine, t.mine)"
-    ) == ("True True True True")
+    assert one.is_forked
+    assert (
+        one.run("import forked as f, messages as m, template as t; print(f.mine, m.mine, t.mine)") == "True True True"
+    )
+    (tmp_path / "requests.py").write_text("mine = True\n")
+    one = kernel(preload=["numpy"])
+    assert not one.is_forked
+    assert one.run("import requests; print(requests.mine)") == "True"
+
+
+def test_figures_are_drawn_in_the_notebook(kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MPLBACKEND")
+    code = "import matplotlib.pyplot as plt; print(plt.get_backend().rpartition('.')[2])"
+    cold = kernel(warm=False).run(code)
+    for _ in range(2):
+        one = kernel(preload=["matplotlib.pyplot"])
+        assert one.is_forked
+        assert one.run(code) == cold
+        time.sleep(1.5)  # then a spare is ready
+
+
+def test_who_connects_and_goes_away_does_no_harm(kernel: Callable[..., Any]) -> None:
+    kernel()
+    (template,) = _templates()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(template.socket))
+    time.sleep(0.2)
+    assert kernel().is_forked
+    assert _templates() == [template]
 
 
 def test_a_template_that_was_killed_takes_no_kernel_along_and_is_replaced(kernel: Callable[..., Any]) -> None:
@@ -127,6 +155,7 @@ def test_a_template_that_was_killed_takes_no_kernel_along_and_is_replaced(kernel
     (template,) = _templates()
     os.kill(template.pid, signal.SIGKILL)
     assert one.run("print(1)") == "1"
+    assert one.manager.is_alive()
     one.client.execute("import os; os._exit(0)")
     assert one.process.wait(timeout=10) == 255  # only its parent is told how a process ends
     assert kernel().is_forked

@@ -31,7 +31,7 @@ def receive(source: socket.socket, descriptors: list[int]) -> dict[str, Any]:
     EOFError
         If the other side is gone.
     """
-    head, rights, _, _ = source.recvmsg(_LENGTH.size, socket.CMSG_SPACE(8 * 4))
+    head, rights, _, _ = source.recvmsg(_LENGTH.size, socket.CMSG_SPACE(8 * 4), getattr(socket, "MSG_CMSG_CLOEXEC", 0))
     for level, kind, data in rights:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             found = array.array("i")

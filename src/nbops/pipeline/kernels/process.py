@@ -38,11 +38,12 @@ class ForkedKernel:
         self.pid = pid
         self.returncode: int | None = None
         self._client = client
+        self._orphaned = False
         self._process = os.pidfd_open(pid)
 
     def poll(self) -> int | None:
         """Return how it ended: an exit code, or a signal's number below zero; None while it runs."""
-        if self.returncode is None and select.select([self._client], [], [], 0)[0]:
+        while self.returncode is None and self._is_told(0):
             self._learn()
         return self.returncode
 
@@ -57,7 +58,7 @@ class ForkedKernel:
         deadline = None if timeout is None else time.monotonic() + timeout
         while self.returncode is None:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if select.select([self._client], [], [], left)[0]:
+            if self._is_told(left):
                 self._learn()
             elif deadline is not None and time.monotonic() >= deadline:
                 raise subprocess.TimeoutExpired("kernel", timeout or 0.0)
@@ -77,22 +78,33 @@ class ForkedKernel:
         self.send_signal(signal.SIGKILL)
 
     def fileno(self) -> int:
-        """Return what becomes readable when it ends."""
-        return self._client.fileno()
-
-    def _learn(self) -> None:
-        try:
-            self.returncode = int(messages.receive(self._client, [])["exit"])
-        except (EOFError, OSError):  # the template is gone, and with it what only a parent is told
-            select.select([self._process], [], [])
-            self.returncode = _UNKNOWN
-        self.close()
+        """Return what becomes readable when it ends, or when its template does; below zero when that is known."""
+        return self._process if self._orphaned else self._client.fileno()
 
     def close(self) -> None:
         """Let go of it, whether it has ended or not."""
-        if self._client.fileno() >= 0:
-            self._client.close()
-            os.close(self._process)
+        self._client.close()
+        process, self._process = self._process, -1
+        if process >= 0:
+            os.close(process)
+
+    def _is_told(self, seconds: float | None) -> bool:
+        if self.fileno() < 0:
+            return False
+        poller = select.poll()  # which takes descriptors of any number
+        poller.register(self.fileno(), select.POLLIN)
+        return bool(poller.poll(None if seconds is None else seconds * 1000))
+
+    def _learn(self) -> None:
+        if self._orphaned:
+            self.returncode = _UNKNOWN  # only a parent is told more
+        else:
+            try:
+                self.returncode = int(messages.receive(self._client, [])["exit"])
+            except (EOFError, OSError):  # the template is gone
+                self._orphaned = True
+                return
+        self.close()
 
 
 def ask(where: Path, request: dict[str, Any], output: Sequence[int]) -> tuple[ForkedKernel, dict[str, Any]]:

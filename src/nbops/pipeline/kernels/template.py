@@ -117,10 +117,9 @@ class Template:
         return sum(child.client is None for child in self.children.values())
 
     def _is_over(self) -> bool:
-        if not (self.folder / "socket").exists():
-            return True
         in_use = any(child.client is not None for child in self.children.values())
-        return not in_use and time.monotonic() - self.asked > self.idle
+        is_idle = time.monotonic() - self.asked > self.idle
+        return not in_use and (is_idle or not (self.folder / "socket").exists())
 
     def _close(self) -> None:
         for child in self.children.values():
@@ -134,7 +133,11 @@ class Template:
             return None
         if time.monotonic() - self.asked < _REFILL_AFTER_S:
             return None
-        return self._fork(None, [])
+        try:
+            return self._fork(None, [])
+        except OSError:  # no room for another process now
+            self.failures += 1
+            return None
 
     def _accept(self) -> forked.Role | None:
         client, _ = self.listener.accept()
@@ -147,9 +150,13 @@ class Template:
             spare = self._spare() if request["connection"] is None else None
             if spare is None:
                 return self._fork(request, descriptors, client)
-            messages.send(spare.channel, request, descriptors)
+            try:
+                messages.send(spare.channel, request, descriptors)
+            except OSError:  # it has died: `_reap` sees to it
+                spare.ready = False
+                return self._fork(request, descriptors, client)
             self._hand_over(spare, client)
-        except (OSError, ValueError, LookupError):  # a client that went away, or isn't one
+        except (OSError, EOFError, ValueError, LookupError):  # a client that went away, or isn't one
             client.close()
         finally:
             for descriptor in descriptors:
@@ -244,6 +251,8 @@ class Template:
                 with contextlib.suppress(OSError):  # the client is gone as well
                     messages.send(child.client, {"exit": os.waitstatus_to_exitcode(status)})
                 child.client.close()
+                if self.asked > float("-inf"):  # a client that starts it anew wants it where it was
+                    self.asked = time.monotonic()
             child.channel.close()
 
 
@@ -361,8 +370,13 @@ def main(config: dict[str, Any]) -> None:
     if not config["detached"]:
         _detach(Path(config["folder"]) / "state.json")
     left_out: dict[str, str] = config["left_out"]
+    draws_inline = "MPLBACKEND" not in os.environ
+    if draws_inline:  # as ipykernel will set it, too late for a matplotlib that has been imported
+        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     unfit = preload(["ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell"]) if not left_out else {}
     unfit |= preload([name for name in config["preload"] if name not in left_out])
+    if draws_inline:
+        del os.environ["MPLBACKEND"]
     if unfit:
         again = {**config, "detached": True, "left_out": {**left_out, **unfit}}
         os.execv(sys.executable, [sys.executable, *config["flags"], __file__, json.dumps(again)])

@@ -28,6 +28,7 @@ _START_WITHIN_S = 120.0
 _TRY_AGAIN_AFTER_S = 600.0
 _IDLE_S = 600.0
 _SPARES = 1
+_MOST = 8  # each takes the memory of what it has imported
 _LONGEST_FOLDER = 60  # paths of sockets have room for about 100
 
 
@@ -84,6 +85,8 @@ def start(key: str, command: Sequence[str], environment: Mapping[str, str], modu
         if found is not None or (base / f"{key}.refused").exists():
             return found
         alike = list(_running(key))
+        if not alike and len(list(_running("*"))) >= _MOST:
+            return None
         wanted = frozenset(modules).union(*(template.preload for template in alike))
         made = _launch(base / f"{key}-{secrets.token_hex(3)}", command, environment, sorted(wanted))
         if made is None:
@@ -144,21 +147,28 @@ def _sweep(base: Path) -> None:
 
 def _is_dead(folder: Path, age: float) -> bool:
     try:
-        os.kill(json.loads((folder / "state.json").read_text(encoding="utf-8"))["pid"], 0)
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     except FileNotFoundError:  # it is being started
         return age > _START_WITHIN_S
-    except (ProcessLookupError, ValueError):
+    except ValueError:
         return True
-    return False
+    return not _lives(folder, state["pid"])
+
+
+def _lives(folder: Path, pid: int) -> bool:
+    """Whether a process is the template of a folder, which its command names; a zombie has no command."""
+    try:
+        return json.dumps(str(folder)).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _running(key: str) -> Iterator[Template]:
     """Yield the templates of a key."""
     for folder in base_folder().glob(f"{key}-*"):
-        with suppress(FileNotFoundError, ProcessLookupError, ValueError):  # being started, or dead
+        with suppress(FileNotFoundError, ValueError):  # being started, or ending
             state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-            os.kill(state["pid"], 0)
-            if state["format"] == 1:
+            if state["format"] == 1 and _lives(folder, state["pid"]):
                 yield Template(folder, state["pid"], frozenset(state["preload"]))
 
 
